@@ -1,0 +1,39 @@
+/**
+ * What Espalier knows about an operator: one object per ONNX operator holds all its rules.
+ * A rule is a pure function of the node and of shapes.
+ */
+import type { GraphNode } from '../graph/graph';
+
+/** Shapes of the values a node reads and writes; null where unknown. */
+export interface NodeShapes {
+  readonly inputs: readonly (readonly number[] | null)[];
+  readonly outputs: readonly (readonly number[] | null)[];
+}
+
+/**
+ * How a weight tensor is read as `blocks` contiguous row-major matrices of `rows` × `cols`.
+ * Singular values are those of each block: a grouped convolution has one block per group.
+ */
+export interface WeightMatrices {
+  readonly blocks: number;
+  readonly rows: number;
+  readonly cols: number;
+  /** Whether an output channel (or unit) is a row or a column of its block. */
+  readonly outputsAre: 'rows' | 'cols';
+}
+
+export interface LayerRule {
+  /** Index of the weight among the node's inputs; a list is tried in order (MatMul's weight may be on either side). */
+  readonly weight: number | readonly number[];
+  /** Index of the bias input, if the operator has one. */
+  readonly bias?: number;
+  /** Reads a weight of these dims as matrices, or gives the reason why it cannot. */
+  matrices(node: GraphNode, dims: readonly number[]): WeightMatrices | string;
+}
+
+export interface OpDef {
+  /** Present on operators that can hold a trained weight matrix. */
+  readonly layer?: LayerRule;
+  /** Multiply-accumulates of one run; null when the shapes it needs are unknown. */
+  macs?(node: GraphNode, shapes: NodeShapes): number | null;
+}

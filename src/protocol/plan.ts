@@ -1,0 +1,93 @@
+/** Projections, runs and their results: what the screen and the command line show of pruning. */
+import type { AccuracyFacts, LatencyFacts, Totals } from './facts';
+
+export type LayerAction = 'keep' | 'factorize';
+
+/** What the current settings would do to one layer. */
+export interface LayerProjection {
+  readonly layer: string;
+  readonly action: LayerAction;
+  /** Why the layer stays as it is; null when it is changed. */
+  readonly reason: string | null;
+  /** Kept rank per block; the full rank for a layer left alone. */
+  readonly rank: number;
+  readonly params: number;
+  readonly macs: number | null;
+  readonly bytes: number;
+  /** Expected relative squared error of the layer's output (or weight): dropped energy, 0 to 1. */
+  readonly error: number;
+}
+
+export interface Projection {
+  readonly before: Totals;
+  readonly after: Totals;
+  readonly layers: readonly LayerProjection[];
+  /** Which basis the scores come from; activations need a calibration first. */
+  readonly basis: 'weights' | 'activations';
+  /** Set when the target can't be met: what stands in the way and what is reached instead. */
+  readonly shortfall: string | null;
+}
+
+/** Importance of each basis of a layer under the current settings. */
+export interface LayerDetail {
+  readonly layer: string;
+  readonly basis: 'weights' | 'activations';
+  /** In the order of the basis; what the global threshold compares. */
+  readonly importance: Float64Array;
+  /** importance ≥ threshold is kept (before rounding to a multiple); null when overridden. */
+  readonly threshold: number | null;
+  /** Share of the basis's energy kept at rank r, r from 0 to full. */
+  readonly energy: Float64Array;
+}
+
+export interface Check {
+  readonly name: string;
+  readonly passed: boolean;
+  /** What was compared, the figure found and the tolerance. */
+  readonly detail: string;
+}
+
+export interface BeforeAfter {
+  readonly params: number;
+  readonly macs: number | null;
+  readonly bytes: number;
+  readonly fileBytes: number;
+  readonly accuracy: AccuracyFacts | null;
+  readonly latency: LatencyFacts | null;
+}
+
+export interface LayerLatency {
+  readonly layer: string;
+  /** Median milliseconds spent in the layer's node(s); null where the runtime fused them away. */
+  readonly before: number | null;
+  readonly after: number | null;
+}
+
+export interface RunResult {
+  readonly id: string;
+  readonly model: string;
+  /** Where the candidate lies until it is saved. */
+  readonly candidate: string;
+  readonly before: BeforeAfter;
+  readonly after: BeforeAfter;
+  readonly layers: readonly LayerProjection[];
+  readonly layerLatency: readonly LayerLatency[];
+  /** Factor by which the candidate is faster, measured interleaved; null when latency was not measured. */
+  readonly speedup: number | null;
+  /** Why it is not faster, when it is not. */
+  readonly speedupNote: string | null;
+  readonly verification: readonly Check[];
+  readonly seconds: number;
+  readonly device: string;
+  readonly warnings: readonly string[];
+}
+
+export type RunPhase = 'read' | 'calibrate' | 'decompose' | 'refit' | 'write' | 'verify' | 'evaluate' | 'measure';
+
+export interface Progress {
+  readonly phase: RunPhase | string;
+  /** For people: "Refitting layer2.0.conv1". */
+  readonly message: string;
+  /** 0 to 1 within the whole job; null when unknown. */
+  readonly fraction: number | null;
+}

@@ -1,0 +1,180 @@
+/**
+ * The recipe (`*.prune.json`): everything a run needs, as untrusted data. One zod schema gives the types, the
+ * validation at every border and the JSON schema that VS Code completes from (`schemas/`, made by the build).
+ */
+import { z } from 'zod';
+
+const relativePath = z.string().min(1).max(4096);
+
+export const preprocessingSchema = z
+  .object({
+    resize: z
+      .tuple([z.int().min(1).max(16384), z.int().min(1).max(16384)])
+      .nullable()
+      .optional()
+      .describe('[height, width] the image is resized to; null leaves its size.'),
+    crop: z
+      .tuple([z.int().min(1).max(16384), z.int().min(1).max(16384)])
+      .nullable()
+      .optional()
+      .describe('[height, width] of a centre crop after resizing.'),
+    scale: z
+      .number()
+      .optional()
+      .describe('Pixel values (0 to 255) are multiplied by this first, e.g. 0.00392156862745098 for 1/255.'),
+    mean: z.array(z.number()).min(1).max(4).optional().describe('Subtracted per channel after scaling.'),
+    std: z.array(z.number()).min(1).max(4).optional().describe('Divides per channel after subtracting the mean.'),
+    layout: z.enum(['NCHW', 'NHWC']).optional().describe('Axis order of the model input.'),
+    channels: z.enum(['RGB', 'BGR', 'gray']).optional().describe('Channel order the model expects.'),
+  })
+  .strict();
+
+export const targetSchema = z
+  .object({
+    kind: z.enum(['macs', 'params', 'bytes']).describe('What the target bounds.'),
+    value: z
+      .number()
+      .gt(0)
+      .describe(
+        'The share to keep (0 to 1) for macs and params; the share (≤ 1) or a number of bytes (> 1) for bytes.',
+      ),
+  })
+  .strict();
+
+export const layerOverrideSchema = z
+  .object({
+    match: z.string().min(1).max(1024).describe('Layer name or glob.'),
+    rank: z.int().min(1).optional().describe('Keep exactly this rank.'),
+    ratio: z.number().min(0).max(1).optional().describe('Keep this share of the full rank.'),
+    keep: z.boolean().optional().describe('true leaves the layer as it is.'),
+  })
+  .strict();
+
+export const basisOptionsSchema = z
+  .object({
+    basis: z
+      .enum(['auto', 'weights', 'activations'])
+      .default('auto')
+      .describe(
+        'Which orthonormal basis: of the weights, or of the activations on calibration images. auto: activations when there is data.',
+      ),
+    score: z
+      .enum(['energy', 'energy-per-mac'])
+      .default('energy-per-mac')
+      .describe(
+        'How bases of different layers are compared: share of the layer’s energy, or that share per multiply-accumulate saved.',
+      ),
+    foldBatchNorm: z
+      .boolean()
+      .default(true)
+      .describe('Weigh output channels as the following BatchNormalization does.'),
+    refit: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Fit the second layer again by least squares, layer by layer, to what the pruned network really computes. Needs images.',
+      ),
+    finish: z
+      .enum(['two-layers', 'recombined'])
+      .default('two-layers')
+      .describe(
+        'Keep the two small layers (faster), or multiply them back into one layer of the original shape (no speed-up; for study).',
+      ),
+    breakEven: z
+      .number()
+      .gt(0)
+      .max(1)
+      .default(0.95)
+      .describe('Factorize a layer only when its rank is at most this share of the break-even rank.'),
+    ridge: z.number().min(0).max(1).default(1e-5).describe('Ridge term of the refit, relative to the mean diagonal.'),
+  })
+  .strict();
+
+export const dataSchema = z
+  .object({
+    path: relativePath.describe('Dataset for calibration and, when labelled, evaluation; relative to the recipe.'),
+    evaluation: relativePath.optional().describe('A separate dataset for evaluation.'),
+    calibrationImages: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .optional()
+      .describe('Images used for calibration (chosen with the seed).'),
+    limit: z.int().min(1).optional().describe('Evaluate at most this many images.'),
+    preprocessing: preprocessingSchema.optional().describe('Overrides what is guessed from the model’s input.'),
+  })
+  .strict();
+
+export const recipeSchema = z
+  .object({
+    $schema: z.string().optional(),
+    version: z.literal(1),
+    model: z
+      .object({
+        path: relativePath.describe('Model file, relative to the recipe.'),
+        sha256: z
+          .string()
+          .regex(/^[0-9a-f]{64}$/)
+          .optional()
+          .describe('Checked before the run when present.'),
+      })
+      .strict(),
+    shapes: z
+      .record(z.string(), z.array(z.int().min(1)).max(16))
+      .optional()
+      .describe('Sizes for inputs with free dimensions, e.g. { "input": [1, 3, 224, 224] }.'),
+    data: dataSchema.optional(),
+    method: z.enum(['basis']).describe('The pruning method.'),
+    basis: basisOptionsSchema.prefault({}),
+    target: targetSchema,
+    multiple: z
+      .union([z.literal(1), z.literal(4), z.literal(8), z.literal(16), z.literal(32)])
+      .default(1)
+      .describe('Ranks are rounded to a multiple of this.'),
+    protect: z
+      .array(z.string().min(1).max(1024))
+      .max(10_000)
+      .default([])
+      .describe('Globs of layers that stay as they are.'),
+    layers: z.array(layerOverrideSchema).max(100_000).default([]).describe('Per-layer overrides; the last match wins.'),
+    seed: z.int().min(0).max(0xffffffff).default(0),
+    device: z.enum(['auto', 'cpu', 'webgpu', 'cuda', 'directml', 'coreml']).default('cpu'),
+    threads: z.int().min(0).max(1024).default(0).describe('0: as many as the machine has.'),
+    /** What a run found; written by Espalier, ignored when a recipe is replayed. */
+    results: z.unknown().optional(),
+  })
+  .strict();
+
+/** A validated recipe with its defaults filled in. */
+export type Recipe = z.infer<typeof recipeSchema>;
+/** What a user may write. */
+export type RecipeInput = z.input<typeof recipeSchema>;
+export type PruneTarget = z.infer<typeof targetSchema>;
+export type LayerOverride = z.infer<typeof layerOverrideSchema>;
+export type BasisOptions = z.infer<typeof basisOptionsSchema>;
+export type PreprocessingInput = z.infer<typeof preprocessingSchema>;
+
+/** The part of a recipe that the editor lets users tweak: everything but the model and the results. */
+export type PruneSettings = Omit<Recipe, '$schema' | 'version' | 'model' | 'results'>;
+export const settingsSchema = recipeSchema.omit({ $schema: true, version: true, model: true, results: true });
+
+export const datasetSchema = z
+  .object({
+    $schema: z.string().optional(),
+    path: relativePath.describe(
+      'The data, relative to this file: a folder of class folders, CIFAR or IDX files, .npz, .csv.',
+    ),
+    labels: relativePath.optional().describe('Labels file where images and labels are apart (IDX, .npy).'),
+    split: z
+      .enum(['train', 'test', 'validation', 'all'])
+      .default('all')
+      .describe('What the data is for; shown to users.'),
+    classes: z.array(z.string()).optional().describe('Class names in label order.'),
+    labelMap: z
+      .record(z.string(), z.int().min(0))
+      .optional()
+      .describe('Class folder or label text → index of the model’s output.'),
+    preprocessing: preprocessingSchema.optional(),
+  })
+  .strict();
+export type DatasetFile = z.infer<typeof datasetSchema>;
