@@ -67,14 +67,16 @@ export interface ModelMetadata {
   readonly functions: readonly string[];
 }
 
-/** Reads an attribute of the given kind, or the fallback when the node does not have it. */
-export function attribute<K extends 'float' | 'int' | 'string' | 'floats' | 'ints' | 'strings' | 'tensor' | 'graph'>(
+type AttributeValues = { [A in Attribute as A['kind']]: A extends { value: infer V } ? V : never };
+
+/** Reads an attribute of the given kind; undefined when the node does not have it. */
+export function attribute<K extends Exclude<Attribute['kind'], 'other'>>(
   node: GraphNode,
   name: string,
   kind: K,
-): Extract<Attribute, { kind: K }>['value'] | undefined {
+): AttributeValues[K] | undefined {
   const found = node.attributes.get(name);
-  return found?.kind === kind ? (found as Extract<Attribute, { kind: K }>).value : undefined;
+  return found?.kind === kind ? (found as { value: AttributeValues[K] }).value : undefined;
 }
 
 export const int = (value: number): Attribute => ({ kind: 'int', value });
