@@ -67,16 +67,17 @@ export interface ModelMetadata {
   readonly functions: readonly string[];
 }
 
-type AttributeValues = { [A in Attribute as A['kind']]: A extends { value: infer V } ? V : never };
+type ValueOf<K extends Attribute['kind']> =
+  Extract<Attribute, { kind: K }> extends { readonly value: infer V } ? V : never;
 
 /** Reads an attribute of the given kind; undefined when the node does not have it. */
 export function attribute<K extends Exclude<Attribute['kind'], 'other'>>(
   node: GraphNode,
   name: string,
   kind: K,
-): AttributeValues[K] | undefined {
+): ValueOf<K> | undefined {
   const found = node.attributes.get(name);
-  return found?.kind === kind ? (found as { value: AttributeValues[K] }).value : undefined;
+  return found?.kind === kind ? ((found as { value?: unknown }).value as ValueOf<K>) : undefined;
 }
 
 export const int = (value: number): Attribute => ({ kind: 'int', value });
