@@ -37,3 +37,11 @@ export function cancelled(): UserError {
     'Nothing was written. Start it again when you are ready.',
   );
 }
+
+export function engineLost(detail: string): UserError {
+  return new UserError(
+    'engine-lost',
+    `The connection to the engine was lost before it answered (${detail}).`,
+    'Try again: the engine starts anew with the next request.',
+  );
+}
