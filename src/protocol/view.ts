@@ -40,13 +40,21 @@ export interface ViewMethods {
   /** Spectra of the layers on screen. */
   spectra(params: { layers: readonly string[] }): Spectrum[];
   detail(params: { layer: string }): LayerDetail;
-  /** Replaces top-level settings keys. `transient` tweaks (dragging) are projected but make no undo step. */
-  change(params: { settings: Partial<PruneSettings>; transient?: boolean }): void;
+  /**
+   * Replaces top-level settings keys and drops those in `remove` (a key set to undefined does not survive the wire).
+   * `transient` tweaks (dragging) are projected but make no undo step; the change that ends a drag is not transient
+   * and is one undo step from before the drag.
+   */
+  change(params: {
+    settings: Partial<PruneSettings>;
+    remove?: readonly ('data' | 'shapes')[];
+    transient?: boolean;
+  }): void;
   select(params: { layer: string | null }): void;
   undo(params: Record<string, never>): void;
   redo(params: Record<string, never>): void;
-  /** Opens the host's file dialog for a dataset. */
-  chooseData(params: Record<string, never>): void;
+  /** Opens the host's file dialog for a dataset: `data.path`, or `data.evaluation` for the role 'evaluation'. */
+  chooseData(params: { role?: 'data' | 'evaluation' }): void;
   /** Sizes for free input dimensions. */
   setShapes(params: { shapes: Readonly<Record<string, readonly number[]>> }): void;
   run(params: Record<string, never>): void;
