@@ -45,3 +45,235 @@ export function engineLost(detail: string): UserError {
     'Try again: the engine starts anew with the next request.',
   );
 }
+
+export function modelDoesNotLoad({ label, found }: { label: string; found: string }): UserError {
+  return new UserError(
+    'model-does-not-load',
+    `ONNX Runtime could not load ${label}: ${found}`,
+    'The model needs operators or types that this runtime does not have, or is not valid. Inspecting weights still works.',
+  );
+}
+
+export function modelDoesNotRun({ label, found }: { label: string; found: string }): UserError {
+  return new UserError(
+    'model-does-not-run',
+    `ONNX Runtime could not run ${label}: ${found}`,
+    'Check the sizes of the inputs: set the free dimensions to values the model accepts.',
+  );
+}
+
+export function deviceFailed({ device, found }: { device: string; found: string }): UserError {
+  return new UserError(
+    'device-failed',
+    `The device '${device}' could not be used: ${found}`,
+    "Choose the device 'cpu', or install the driver that the device needs.",
+  );
+}
+
+export function shapesUnknown({ reason }: { reason: string }): UserError {
+  return new UserError(
+    'shapes-unknown',
+    `The shapes of this model could not be found: ${reason}.`,
+    'Give the sizes of its inputs, for example --shape name=1,3,224,224, or in the editor’s header.',
+  );
+}
+
+export function datasetNotFound(path: string): UserError {
+  return new UserError(
+    'dataset-not-found',
+    `There is no dataset at '${path}'.`,
+    'Check the path. A relative path starts at the folder of the file that names it.',
+  );
+}
+
+export function datasetUnknown({ path, found }: { path: string; found: string }): UserError {
+  return new UserError(
+    'dataset-unknown',
+    `'${path}' is not a dataset: found ${found}.`,
+    'Give a folder of class folders with images (PNG, JPEG, WebP, GIF, TIFF, AVIF), CIFAR .bin files, IDX files, .npz or .npy arrays, a .csv of paths and labels, or a *.dataset.json that names one of those.',
+  );
+}
+
+export function datasetEmpty(path: string): UserError {
+  return new UserError(
+    'dataset-empty',
+    `The dataset '${path}' holds no images.`,
+    'Check that it is the right folder or file.',
+  );
+}
+
+export function datasetMalformed(place: { path: string; found: string; expected: string }): UserError {
+  return new UserError(
+    'dataset-malformed',
+    `'${place.path}': found ${place.found}, expected ${place.expected}.`,
+    'The file is damaged, incomplete or of another kind. Download or write it again.',
+  );
+}
+
+export function datasetTooLarge({ path, bytes, limit }: { path: string; bytes: number; limit: number }): UserError {
+  return new UserError(
+    'dataset-too-large',
+    `'${path}' unpacks to ${bytes} bytes; at most ${limit} fit here.`,
+    'Unpack it yourself, or use a smaller part of the data.',
+  );
+}
+
+export function datasetPathOutside({ file, path }: { file: string; path: string }): UserError {
+  return new UserError(
+    'dataset-path-outside',
+    `'${file}' names '${path}', which is not inside the folder of that file.`,
+    'A file may only name data in its own folder or below, by a relative path and not through a link that leads out. Move the file next to the data, or give the data itself.',
+  );
+}
+
+export function datasetAmbiguous({ path, found }: { path: string; found: readonly string[] }): UserError {
+  return new UserError(
+    'dataset-ambiguous',
+    `'${path}' holds several things that could be the data: ${found.join(', ')}.`,
+    'Name the file you mean, or write a *.dataset.json with "path" and "labels".',
+  );
+}
+
+export function labelUnmapped({ path, label }: { path: string; label: string }): UserError {
+  return new UserError(
+    'label-unmapped',
+    `'${path}': label '${label}' is in neither "labelMap" nor "classes".`,
+    'Add it to the dataset file, or leave both out to number the classes in the order of their names.',
+  );
+}
+
+export function labelOutOfRange(place: { where: string; label: number; classes: number }): UserError {
+  return new UserError(
+    'label-out-of-range',
+    `${place.where}: label ${place.label}, expected 0 to ${place.classes - 1}.`,
+    'The labels do not fit the number of classes. Check the data, or map the labels with "labelMap" in a *.dataset.json.',
+  );
+}
+
+export function noReadableImages({ path, first }: { path: string; first: string }): UserError {
+  return new UserError(
+    'no-readable-images',
+    `No image of '${path}' could be read. The first: ${first}.`,
+    'Check the files, and the preprocessing if it says something about sizes.',
+  );
+}
+
+export function imageSizesDiffer(place: { name: string; found: string; expected: string }): UserError {
+  return new UserError(
+    'image-sizes-differ',
+    `Image '${place.name}' is ${place.found} after preprocessing, expected ${place.expected}.`,
+    'Set "resize" in the preprocessing, so that all images get the size the model expects.',
+  );
+}
+
+export function inputNotImage({ name, shape }: { name: string; shape: string }): UserError {
+  return new UserError(
+    'input-not-image',
+    `The model's input '${name}' has shape ${shape}, expected four axes with 1 or 3 channels.`,
+    'Evaluation and calibration work for models that take images.',
+  );
+}
+
+export function preprocessingInvalid({ found, expected }: { found: string; expected: string }): UserError {
+  return new UserError(
+    'preprocessing-invalid',
+    `Preprocessing: found ${found}, expected ${expected}.`,
+    'Correct the preprocessing in the settings, the recipe or the *.dataset.json.',
+  );
+}
+
+export function engineStopped(end: {
+  exitCode: number | null;
+  signal: string | null;
+  method: string;
+  lastWords: string;
+}): UserError {
+  const how = end.signal ? `signal ${end.signal}` : `exit code ${end.exitCode}`;
+  const words = end.lastWords ? ` Its last words: "${end.lastWords}".` : '';
+  const memory = end.signal === 'SIGKILL' ? ' A process that uses too much memory is often ended this way.' : '';
+  return new UserError(
+    'engine-stopped',
+    `The engine process ended (${how}) while it worked on '${end.method}'.${words}`,
+    `Nothing was written. Try again: the engine starts anew with the next request.${memory} The log has more (Espalier: Show Log).`,
+  );
+}
+
+export function workspaceNotTrusted(): UserError {
+  return new UserError(
+    'workspace-not-trusted',
+    'This workspace is not trusted, so models in it can be inspected but no pruning can be run.',
+    'Trust the workspace (Manage Workspace Trust), then run again.',
+  );
+}
+
+export function noModelOpen(): UserError {
+  return new UserError('no-model-open', 'No model is open.', 'Open an .onnx file first (Espalier: Inspect Model).');
+}
+
+export function notOnDisk({ uri }: { uri: string }): UserError {
+  return new UserError(
+    'not-on-disk',
+    `'${uri}' is not a file on the disk of the machine that VS Code works on.`,
+    'Copy the model to that disk and open it there.',
+  );
+}
+
+export function modelDeleted({ path }: { path: string }): UserError {
+  return new UserError(
+    'model-deleted',
+    `'${path}' is no longer there.`,
+    'Restore the file, or close this editor. Its settings come back when the file does.',
+  );
+}
+
+export function nothingToSave(): UserError {
+  return new UserError('nothing-to-save', 'There is no pruned model to save yet.', 'Run the pruning first.');
+}
+
+export function runInterrupted(): UserError {
+  return new UserError(
+    'run-interrupted',
+    'The run ended with the window it was started in.',
+    'Nothing was written. Run again with the same settings.',
+  );
+}
+
+export function recipeInvalid(place: { file: string; found: string; expected: string }): UserError {
+  return new UserError(
+    'recipe-invalid',
+    `'${place.file}' is not a pruning recipe: found ${place.found}, expected ${place.expected}.`,
+    'Correct the file: the JSON editor marks the place. A valid one is written by Espalier: Export Recipe.',
+  );
+}
+
+export function recipeChanged(place: { file: string; model: string; found: string; expected: string }): UserError {
+  return new UserError(
+    'recipe-model-changed',
+    `'${place.file}' was made for a model with SHA-256 ${place.expected}; '${place.model}' has ${place.found}.`,
+    'Name the model it was made for, or remove "sha256" from the recipe to use it on this one.',
+  );
+}
+
+export function compareNeedsTwo({ found }: { found: number }): UserError {
+  return new UserError(
+    'compare-needs-two',
+    `Comparing takes two models, found ${found} selected.`,
+    'Select two .onnx files in the Explorer, right-click and choose Compare Models.',
+  );
+}
+
+export function sampleMissing({ folder }: { folder: string }): UserError {
+  return new UserError(
+    'sample-missing',
+    `The sample model is not there: '${folder}' was expected to hold an .onnx file.`,
+    'Install the extension again.',
+  );
+}
+
+export function viewRequestInvalid({ method, reason }: { method: string; reason: string }): UserError {
+  return new UserError(
+    'view-request-invalid',
+    `The screen asked for '${method}' with something unexpected: ${reason}.`,
+    'Close and reopen the editor. If it happens again, it is a bug in Espalier.',
+  );
+}
