@@ -1,41 +1,39 @@
 /**
  * The border between webviews and host: every message of a webview is untrusted data until its method is known and
- * its parameters have the shape `ViewMethods` promises. JSON carries no `undefined`, so a webview removes an optional
- * setting (`data`, `shapes`) by sending null for it.
+ * its parameters have the shape `ViewMethods` promises.
  */
 import { z } from 'zod';
 import { viewRequestInvalid } from '../errors';
-import { dataSchema, type PruneSettings, settingsSchema } from '../protocol/recipe';
+import { type PruneSettings, settingsSchema } from '../protocol/recipe';
 import type { ViewMethod, ViewMethods, ViewRequest } from '../protocol/view';
 
 const none = z.object({}).strict();
 const layerName = z.string().min(1).max(4096);
 const shapesSchema = z.record(z.string(), z.array(z.int().min(1)).max(16));
 
-/** Only the keys that were sent: a partial schema would fill in the defaults of the others. */
+/** Only the keys that were sent: a partial schema fills in the defaults of the others. */
 const settingsPatchSchema = z.record(z.string(), z.unknown()).transform((sent, context): Partial<PruneSettings> => {
-  const schema = settingsSchema
-    .partial()
-    .extend({ data: dataSchema.nullable().optional(), shapes: shapesSchema.nullable().optional() });
-  const parsed = schema.safeParse(sent);
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues)
-      context.addIssue({ code: 'custom', message: issue.message, path: issue.path });
-    return z.NEVER;
-  }
-  const entries = Object.entries(parsed.data).filter(([key]) => key in sent);
-  return Object.fromEntries(entries.map(([key, value]) => [key, value ?? undefined]));
+  const parsed = settingsSchema.partial().safeParse(sent);
+  if (parsed.success) return Object.fromEntries(Object.entries(parsed.data).filter(([key]) => key in sent));
+  for (const { message, path } of parsed.error.issues) context.addIssue({ code: 'custom', message, path });
+  return z.NEVER;
 });
 
 const schemas: { readonly [M in ViewMethod]: z.ZodType<Parameters<ViewMethods[M]>[0]> } = {
   ready: none,
   spectra: z.object({ layers: z.array(layerName).max(10_000) }).strict(),
   detail: z.object({ layer: layerName }).strict(),
-  change: z.object({ settings: settingsPatchSchema, transient: z.boolean().optional() }).strict(),
+  change: z
+    .object({
+      settings: settingsPatchSchema,
+      remove: z.array(z.enum(['data', 'shapes'])).optional(),
+      transient: z.boolean().optional(),
+    })
+    .strict(),
   select: z.object({ layer: layerName.nullable() }).strict(),
   undo: none,
   redo: none,
-  chooseData: none,
+  chooseData: z.object({ role: z.enum(['data', 'evaluation']).optional() }).strict(),
   setShapes: z.object({ shapes: shapesSchema }).strict(),
   run: none,
   cancel: none,

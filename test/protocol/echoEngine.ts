@@ -31,12 +31,16 @@ const handlers: EngineHandlers = {
       signal.addEventListener('abort', () => reject(new Error('stopped in the middle')));
     }),
   evaluate: async () => ({ accuracy: { confusion: new Uint32Array([1, 2, 3]) } }) as never,
-  compare: async () => process.exit(7),
+  compare: async () => {
+    console.error('out of cheese');
+    process.exit(7);
+  },
+  save: async () => ({ model: `${process.pid}`, recipe: '' }),
   detail: unserved,
   project: unserved,
-  calibrate: unserved,
+  // Never answers and hears no cancel: what a runtime busy in native code looks like.
+  calibrate: () => new Promise(() => undefined),
   dataset: unserved,
   devices: async () => [],
-  save: unserved,
 };
 serveEngine(connection, handlers, { onUnexpected: (error, method) => console.error(`in ${method}: ${error}`) });

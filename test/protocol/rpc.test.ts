@@ -1,8 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   CancellationTokenSource,
@@ -14,27 +10,20 @@ import { UserError } from '../../src/errors';
 import type { Progress } from '../../src/protocol/plan';
 import { settingsSchema } from '../../src/protocol/recipe';
 import { type EngineRequester, engineRequester } from '../../src/protocol/rpc';
+import { type BuiltEngine, buildEchoEngine } from '../support/echoEngine';
 
-const folder = mkdtempSync(path.join(tmpdir(), 'espalier-rpc-'));
-const entry = path.join(folder, 'echoEngine.cjs');
 const settings = settingsSchema.parse({ method: 'basis', target: { kind: 'macs', value: 0.5 } });
+let built: BuiltEngine;
 let child: ChildProcess;
 let engine: EngineRequester;
 let stderr: string;
 
 beforeAll(async () => {
-  await build({
-    entryPoints: [path.join(__dirname, 'echoEngine.ts')],
-    outfile: entry,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    logLevel: 'error',
-  });
+  built = await buildEchoEngine();
 });
 beforeEach(() => {
   child?.kill('SIGKILL');
-  child = fork(entry, [], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  child = fork(built.entry, [], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   stderr = '';
   child.stderr?.on('data', (chunk) => {
     stderr += chunk;
@@ -45,10 +34,10 @@ beforeEach(() => {
 });
 afterAll(() => {
   child?.kill('SIGKILL');
-  rmSync(folder, { recursive: true });
+  built.remove();
 });
 
-const runParams = { path: 'a.onnx', settings, folder, storage: folder };
+const runParams = { path: 'a.onnx', settings, folder: '.', storage: '.' };
 
 describe('the wire between host and engine', () => {
   it('carries nested parameters and results as they are', async () => {

@@ -1,0 +1,69 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadRecipe, prunedPath, recipeText } from '../../src/extension/recipeFile';
+import { settingsSchema } from '../../src/protocol/recipe';
+
+let folder: string;
+let model: string;
+const settings = settingsSchema.parse({
+  method: 'basis',
+  target: { kind: 'macs', value: 0.4 },
+  data: { path: '../images', evaluation: 'test.csv', calibrationImages: 64 },
+  layers: [{ match: 'conv1', rank: 3 }],
+});
+
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'espalier-recipe-'));
+  mkdirSync(path.join(folder, 'models'));
+  mkdirSync(path.join(folder, 'recipes'));
+  model = path.join(folder, 'models', 'a.onnx');
+  writeFileSync(model, 'weights');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function write(name: string, text: string): string {
+  const file = path.join(folder, 'recipes', name);
+  writeFileSync(file, text);
+  return file;
+}
+
+describe('recipe files', () => {
+  it('name model and data as seen from their own folder, and come back as the same settings', async () => {
+    const file = path.join(folder, 'recipes', 'a.prune.json');
+    const text = await recipeText(file, model, settings);
+    const written = JSON.parse(text);
+    expect(written.model.path).toBe('../models/a.onnx');
+    expect(written.data).toMatchObject({ path: '../images', evaluation: '../models/test.csv' });
+    expect(await loadRecipe(write('a.prune.json', text))).toEqual({ model, settings });
+  });
+
+  it('refuse a model that is not the one they were made for', async () => {
+    const text = await recipeText(path.join(folder, 'recipes', 'b.prune.json'), model, settings);
+    const file = write('b.prune.json', text.replace(/"sha256": "[0-9a-f]{2}/, '"sha256": "00'));
+    await expect(loadRecipe(file)).rejects.toMatchObject({ code: 'recipe-model-changed' });
+  });
+
+  it.each([
+    ['no JSON', '{ version: 1 }', /JSON/],
+    [
+      'a wrong value',
+      JSON.stringify({ version: 1, model: { path: 'a.onnx' }, method: 'basis', target: { kind: 'macs', value: 0 } }),
+      /'target\.value'/,
+    ],
+    [
+      'another version',
+      JSON.stringify({ version: 2, model: { path: 'a.onnx' }, method: 'basis', target: { kind: 'macs', value: 1 } }),
+      /'version'/,
+    ],
+    ['a list', '[]', /at the top level/],
+  ])('are refused with the place for %s', async (_what, text, message) => {
+    const loading = loadRecipe(write('bad.prune.json', text));
+    await expect(loading).rejects.toMatchObject({ code: 'recipe-invalid', message: expect.stringMatching(message) });
+  });
+
+  it('suggest a name for the pruned model beside the original', () => {
+    expect(prunedPath(path.join('x', 'net.v2.onnx'))).toBe(path.join('x', 'net.v2.pruned.onnx'));
+  });
+});
