@@ -277,3 +277,212 @@ export function viewRequestInvalid({ method, reason }: { method: string; reason:
     'Close and reopen the editor. If it happens again, it is a bug in Espalier.',
   );
 }
+
+export function weightNotReadable({ layer }: { layer: string }): UserError {
+  return new UserError(
+    'weight-not-readable',
+    `The weight of layer '${layer}' could not be read as numbers.`,
+    'Protect this layer, or convert its weight to float32.',
+  );
+}
+
+export function fileNotFound({ path }: { path: string }): UserError {
+  return new UserError(
+    'file-not-found',
+    `There is no file '${path}'.`,
+    'Check the spelling, and that it was not moved or deleted.',
+  );
+}
+
+export function cannotRead({ path, reason }: { path: string; reason: string }): UserError {
+  return new UserError(
+    'cannot-read',
+    `'${path}' can't be read: ${reason}.`,
+    'Choose a model file that you are allowed to read.',
+  );
+}
+
+export function fileChanged({ path }: { path: string }): UserError {
+  return new UserError(
+    'file-changed',
+    `'${path}' was changed by another program since it was opened.`,
+    'Wait until it is complete, then open it again.',
+  );
+}
+
+export function emptyFile({ path }: { path: string }): UserError {
+  return new UserError(
+    'empty-file',
+    `'${path}' is empty (0 bytes); an ONNX model was expected.`,
+    'Export or download it again.',
+  );
+}
+
+export function unsupportedFormat({ path, found, hint }: { path: string; found: string; hint: string }): UserError {
+  return new UserError('unsupported-format', `'${path}' is ${found}. Espalier reads ONNX models (.onnx).`, hint);
+}
+
+export function noGraph({ path }: { path: string }): UserError {
+  return new UserError(
+    'no-graph',
+    `'${path}' has no graph: an ONNX model was expected.`,
+    'Check that this is a whole model and not a tensor or a part of a download.',
+  );
+}
+
+export function corruptModel(place: {
+  path: string;
+  offset: number;
+  /** Which part was being read, e.g. `a node`. */
+  inside: string;
+  expected: string;
+  found: string;
+}): UserError {
+  return new UserError(
+    'corrupt-model',
+    `'${place.path}' is damaged or not an ONNX model: at byte ${place.offset}, in ${place.inside}, expected ${place.expected}, found ${place.found}.`,
+    'Export or download it again. If other programs read it, please report it with the file.',
+  );
+}
+
+export function modelTooComplex({ path, limit }: { path: string; limit: number }): UserError {
+  return new UserError(
+    'model-too-complex',
+    `The graph of '${path}' has so many parts that listing them would take more than ${limit / 2 ** 20} MiB of memory.`,
+    'Check that the file is a real model; if it is, split it.',
+  );
+}
+
+export function nestingTooDeep({ path, offset, limit }: { path: string; offset: number; limit: number }): UserError {
+  return new UserError(
+    'nesting-too-deep',
+    `'${path}': the graph at byte ${offset} lies deeper than ${limit} levels of control flow.`,
+    'Check that the file is a real model; if it is, simplify its control flow.',
+  );
+}
+
+export function unknownDataType({ path, tensor, code }: { path: string; tensor: string; code: number }): UserError {
+  return new UserError(
+    'unknown-data-type',
+    `'${path}': tensor '${tensor}' has element type ${code}, which ONNX did not define when this version was made.`,
+    'Update Espalier, or export the model with an older ONNX version.',
+  );
+}
+
+export function tensorDims(place: { path: string; tensor: string; dims: readonly number[] }): UserError {
+  return new UserError(
+    'tensor-dims',
+    `'${place.path}': tensor '${place.tensor}' has the impossible shape [${shorten(place.dims)}].`,
+    'The file is damaged. Export or download it again.',
+  );
+}
+
+export function tensorSize(place: {
+  path: string;
+  tensor: string;
+  dims: readonly number[];
+  expected: number;
+  found: number;
+}): UserError {
+  return new UserError(
+    'tensor-size',
+    `'${place.path}': tensor '${place.tensor}' of shape [${shorten(place.dims)}] needs ${place.expected} bytes of values, found ${place.found}.`,
+    'The file is damaged or cut off. Export or download it again.',
+  );
+}
+
+export function tensorTooLarge(place: { tensor: string; bytes: number; limit: number }): UserError {
+  return new UserError(
+    'tensor-too-large',
+    `Tensor '${place.tensor}' takes ${place.bytes} bytes; one tensor may take ${place.limit} at most.`,
+    'Protect the layers that use it.',
+  );
+}
+
+export function stringTensor({ tensor }: { tensor: string }): UserError {
+  return new UserError(
+    'string-tensor',
+    `Tensor '${tensor}' holds text, not numbers.`,
+    'Protect the layers that use it.',
+  );
+}
+
+export function externalDataPath(place: {
+  model: string;
+  tensor: string;
+  location: string;
+  reason: string;
+}): UserError {
+  return new UserError(
+    'external-data-path',
+    `'${place.model}': the values of tensor '${place.tensor}' are said to lie in '${place.location}', which is refused: ${place.reason}.`,
+    'Models may only use files in their own folder. Be careful with this file if you did not make it yourself.',
+  );
+}
+
+export function externalDataMissing(place: { model: string; tensor: string; location: string }): UserError {
+  return new UserError(
+    'external-data-missing',
+    `'${place.model}': the values of tensor '${place.tensor}' lie in '${place.location}', which is not there.`,
+    'Put that file beside the model, under this name.',
+  );
+}
+
+export function externalDataRange(place: {
+  path: string;
+  tensor: string;
+  file: string;
+  offset: string | undefined;
+  length: string | undefined;
+  size: number;
+}): UserError {
+  return new UserError(
+    'external-data-range',
+    `'${place.path}': the values of tensor '${place.tensor}' are said to lie in '${place.file}' at offset ${place.offset ?? 0}, length ${place.length ?? 'not given'}; that file has ${place.size} bytes.`,
+    'The data file is cut off or belongs to another model. Download both again.',
+  );
+}
+
+export function duplicateValue({ value }: { value: string }): UserError {
+  return new UserError(
+    'duplicate-value',
+    `The value '${value}' is defined twice; in ONNX every value has one definition.`,
+    'Export the model again.',
+  );
+}
+
+export function undefinedValue({ value, node }: { value: string; node: string }): UserError {
+  return new UserError(
+    'undefined-value',
+    `Node '${node}' reads '${value}', which no node, input or initializer defines.`,
+    'The file is damaged or incomplete. Export the model again.',
+  );
+}
+
+export function undefinedOutput({ value }: { value: string }): UserError {
+  return new UserError(
+    'undefined-output',
+    `The graph's output '${value}' is not defined by any node, input or initializer.`,
+    'The file is damaged or incomplete. Export the model again.',
+  );
+}
+
+export function valueBeforeDefinition(place: { value: string; node: string; producer: string }): UserError {
+  return new UserError(
+    'value-before-definition',
+    `Node '${place.node}' reads '${place.value}' before node '${place.producer}' defines it; ONNX wants nodes in order of execution.`,
+    'Save the model with its nodes in topological order.',
+  );
+}
+
+export function cyclicGraph({ value, node }: { value: string; node: string }): UserError {
+  return new UserError(
+    'cyclic-graph',
+    `The graph has a cycle: node '${node}' reads '${value}', which depends on that node's own result.`,
+    'Express the repetition with a Loop or Scan node.',
+  );
+}
+
+function shorten(dims: readonly number[]): string {
+  return dims.length <= 8 ? dims.join(', ') : `${dims.slice(0, 8).join(', ')}, … ${dims.length} in all`;
+}

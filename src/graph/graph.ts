@@ -9,6 +9,18 @@
 import type { DataType } from '../tensor/dtype';
 import type { Tensor, TensorRef } from '../tensor/tensor';
 
+/**
+ * Key under which an element that was read from a file remembers where. Spreading an element keeps it, so that a
+ * changed copy keeps what the file says beyond this vocabulary (doc strings, metadata, unknown fields).
+ */
+export const origin: unique symbol = Symbol('origin');
+
+/** Opaque outside of the format that made it. */
+export interface Origin {
+  /** The element as it was read: an element that is this object is untouched. */
+  readonly element: object;
+}
+
 export interface Graph {
   readonly name: string;
   /** In a topological order, as ONNX demands. */
@@ -20,6 +32,9 @@ export interface Graph {
   readonly valueInfo: readonly ValueInfo[];
   /** In file order. */
   readonly initializers: ReadonlyMap<string, TensorRef>;
+  /** Names of sparse initializers: values that Espalier carries along unread. */
+  readonly sparseInitializers?: readonly string[];
+  readonly [origin]?: Origin;
 }
 
 export interface GraphNode {
@@ -32,9 +47,12 @@ export interface GraphNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: ReadonlyMap<string, Attribute>;
+  readonly [origin]?: Origin;
 }
 
-export type Attribute =
+export type Attribute = { readonly [origin]?: Origin } & AttributeValue;
+
+type AttributeValue =
   | { readonly kind: 'float'; readonly value: number }
   | { readonly kind: 'int'; readonly value: number }
   | { readonly kind: 'string'; readonly value: string }
@@ -53,6 +71,7 @@ export interface ValueInfo {
   readonly dtype: DataType | null;
   /** One entry per axis: a size, or the name of a free dimension ('' when it has none). null: rank unknown. */
   readonly shape: readonly (number | string)[] | null;
+  readonly [origin]?: Origin;
 }
 
 /** What a model file says beside its graph. */

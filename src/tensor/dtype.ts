@@ -35,6 +35,9 @@ const TYPES = {
   uint4: { code: 21, bits: 4, kind: 'int' },
   int4: { code: 22, bits: 4, kind: 'int' },
   float4e2m1: { code: 23, bits: 4, kind: 'float' },
+  float8e8m0: { code: 24, bits: 8, kind: 'float' },
+  uint2: { code: 25, bits: 2, kind: 'int' },
+  int2: { code: 26, bits: 2, kind: 'int' },
 } as const satisfies Record<string, DataTypeInfo>;
 
 export type DataType = keyof typeof TYPES;

@@ -1,0 +1,90 @@
+/**
+ * Files beside a model that hold tensor values. A model comes from anywhere, so the places it names are not trusted:
+ * only regular files inside the model's folder are read, after links are resolved.
+ * Source: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { externalDataMissing, externalDataPath, fileChanged } from '../../errors';
+import { openSource } from '../source';
+
+export interface ExternalFile {
+  /** As the model names it: relative to the model's folder. */
+  readonly location: string;
+  /** Absolute, with links resolved. */
+  readonly path: string;
+  readonly size: number;
+  readonly modified: number;
+}
+
+export class ExternalFiles {
+  private readonly files = new Map<string, ExternalFile>();
+  private folders: readonly string[] | null = null;
+
+  constructor(private readonly modelPath: string) {}
+
+  /** Every file that was located, once, even when the model names it in several ways. */
+  get located(): readonly ExternalFile[] {
+    return [...new Map([...this.files.values()].map((file) => [file.path, file])).values()];
+  }
+
+  /**
+   * Finds the file that a tensor's location names.
+   * @throws UserError `external-data-path`, `external-data-missing`
+   */
+  locate(location: string, tensor: string): ExternalFile {
+    const known = this.files.get(location);
+    if (known) return known;
+    const where = { model: this.modelPath, tensor, location };
+    const reason = unsafeReason(location);
+    if (reason) throw externalDataPath({ ...where, reason });
+    let real: string;
+    try {
+      real = fs.realpathSync(path.join(path.dirname(this.modelPath), location));
+    } catch {
+      throw externalDataMissing(where);
+    }
+    this.folders ??= modelFolders(this.modelPath);
+    if (!this.folders.some((folder) => isInside(folder, real))) {
+      throw externalDataPath({ ...where, reason: 'it is a link that leads out of the folder of the model' });
+    }
+    const stat = fs.statSync(real);
+    if (!stat.isFile()) throw externalDataPath({ ...where, reason: 'it is not a regular file' });
+    const file = { location, path: real, size: stat.size, modified: stat.mtimeMs };
+    this.files.set(location, file);
+    return file;
+  }
+}
+
+/**
+ * Fills `target` with the bytes of an external file at `offset`. Opens the file for each call: a model may have
+ * hundreds of such files.
+ */
+export function readExternal(file: ExternalFile, offset: number, target: Uint8Array): void {
+  const source = openSource(file.path);
+  try {
+    if (source.size !== file.size || source.modified !== file.modified) throw fileChanged({ path: file.path });
+    source.readInto(offset, target);
+  } finally {
+    source.close();
+  }
+}
+
+/** Why a location can't be trusted, whatever the file system holds; null when it can. */
+function unsafeReason(location: string): string | null {
+  if (location === '') return 'it is empty';
+  if (location.includes('\0')) return 'it contains a zero byte';
+  if (/^[\\/]/.test(location) || /^[a-z]:/i.test(location)) return 'it is not relative to the folder of the model';
+  if (location.split(/[\\/]/).includes('..')) return 'it leads out of the folder of the model';
+  return null;
+}
+
+/** Download caches link a whole model folder into a store: the folder of the link's target counts as well. */
+function modelFolders(modelPath: string): readonly string[] {
+  return [fs.realpathSync(path.dirname(path.resolve(modelPath))), path.dirname(fs.realpathSync(modelPath))];
+}
+
+function isInside(folder: string, file: string): boolean {
+  const relative = path.relative(folder, file);
+  return relative !== '' && !relative.startsWith('..' + path.sep) && relative !== '..' && !path.isAbsolute(relative);
+}
