@@ -32,6 +32,8 @@ export interface LayerRule {
 }
 
 export interface OpDef {
+  /** Indexes of inputs that are settings or statistics rather than trained parameters. */
+  readonly settings?: readonly number[];
   /** Present on operators that can hold a trained weight matrix. */
   readonly layer?: LayerRule;
   /** Multiply-accumulates of one run; null when the shapes it needs are unknown. */

@@ -1,0 +1,97 @@
+/** Facts about a model as plain data for the screen and for `--json`, from its graph and, when known, its shapes. */
+import type { Graph, ModelMetadata, ValueInfo } from '../graph/graph';
+import { opDef } from '../ops';
+import type { LayerFacts, ModelFacts, PortFacts } from '../protocol/facts';
+import { byteLength, elementCount } from '../tensor/dtype';
+import { fullRank, type Layer, layerParams } from './layers';
+import { breakEvenRank } from './spectrum';
+import { storedTotals } from './totals';
+
+/** What is known of shapes: by value name, or why they are unknown. */
+export type KnownShapes =
+  | { readonly values: ReadonlyMap<string, readonly number[]>; readonly inputs: Readonly<Record<string, readonly number[]>> }
+  | { readonly reason: string };
+
+export function modelFacts(
+  source: { path: string; graph: Graph; metadata: ModelMetadata; fileBytes: number },
+  layers: readonly Layer[],
+  shapes: KnownShapes,
+): ModelFacts {
+  const { graph, metadata } = source;
+  const facts = layers.map((layer) => layerFacts(layer, shapes));
+  const { params, bytes } = storedTotals(graph);
+  const unknown = facts.some((layer) => layer.macs === null);
+  return {
+    path: source.path,
+    format: 'onnx',
+    irVersion: metadata.irVersion,
+    opset: metadata.opsets.get('') ?? metadata.opsets.get('ai.onnx') ?? null,
+    producer: [metadata.producerName, metadata.producerVersion].filter(Boolean).join(' '),
+    inputs: graph.inputs.filter((input) => !graph.initializers.has(input.name)).map(port),
+    outputs: graph.outputs.map(port),
+    nodeCount: graph.nodes.length,
+    fileBytes: source.fileBytes,
+    totals: {
+      params,
+      bytes,
+      macs: unknown ? null : facts.reduce((sum, layer) => sum + (layer.macs as number), 0),
+    },
+    layers: facts,
+    shapes: 'inputs' in shapes ? shapes.inputs : null,
+    shapesReason: 'reason' in shapes ? shapes.reason : null,
+    notes: notes(graph, metadata, layers),
+  };
+}
+
+function port({ name, dtype, shape }: ValueInfo): PortFacts {
+  return { name, dtype, shape };
+}
+
+export function layerFacts(layer: Layer, shapes: KnownShapes): LayerFacts {
+  const { node, weight, matrices } = layer;
+  const found = 'values' in shapes && layer.path.length === 0 ? shapes.values : new Map<string, readonly number[]>();
+  const nodeShapes = {
+    inputs: node.inputs.map((name, i) => (i === layer.weightInput ? weight.dims : (found.get(name) ?? null))),
+    outputs: node.outputs.map((name) => found.get(name) ?? null),
+  };
+  const macs = opDef(node.opType, node.domain)?.macs?.(node, nodeShapes) ?? null;
+  const bias = layer.bias ? layer.bias.ref : null;
+  return {
+    name: layer.name,
+    node: node.name || (node.outputs[0] ?? ''),
+    opType: node.opType,
+    path: layer.path,
+    weight: {
+      name: weight.ref.name,
+      shape: weight.dims,
+      dtype: weight.ref.dtype,
+      via: weight.via.map((n) => n.opType),
+    },
+    params: layerParams(layer),
+    bytes: byteLength(weight.ref.dtype, elementCount(weight.dims)) + (bias ? byteLength(bias.dtype, elementCount(bias.dims)) : 0),
+    macs,
+    macsReason: macs === null ? reasonForUnknownMacs(layer, shapes) : null,
+    outputShape: nodeShapes.outputs[0] ?? null,
+    matrices: matrices && { blocks: matrices.blocks, rows: matrices.rows, cols: matrices.cols },
+    fullRank: fullRank(layer),
+    breakEvenRank: matrices ? breakEvenRank(matrices.rows, matrices.cols) : null,
+    reason: layer.reason,
+  };
+}
+
+function reasonForUnknownMacs(layer: Layer, shapes: KnownShapes): string {
+  if (layer.path.length) return `inside the control flow of ${layer.path[0]}: it may run never or many times`;
+  return 'reason' in shapes ? shapes.reason : 'the shape of its output was not found';
+}
+
+function notes(graph: Graph, metadata: ModelMetadata, layers: readonly Layer[]): string[] {
+  const found: string[] = [];
+  const inside = layers.filter((layer) => layer.path.length).length;
+  if (inside) found.push(`${inside} of ${layers.length} layers lie inside control flow (If, Loop, Scan) and are left alone.`);
+  if (metadata.functions.length) found.push(`${metadata.functions.length} model-local functions are kept as they are and not looked into.`);
+  const quantized = layers.filter((layer) => layer.weight.via.some((n) => n.opType === 'DequantizeLinear') || !layer.weight.ref.dtype.includes('float')).length;
+  if (quantized) found.push(`${quantized} layers have quantized weights: they can be inspected, not pruned.`);
+  const domains = new Set(graph.nodes.map((node) => node.domain).filter((domain) => domain !== '' && domain !== 'ai.onnx'));
+  if (domains.size) found.push(`Operators of other operator sets (${[...domains].join(', ')}) are kept as they are.`);
+  return found;
+}

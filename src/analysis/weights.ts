@@ -1,0 +1,166 @@
+/**
+ * Finds the stored tensor behind a layer's weight input: an initializer, a `Constant` node, an initializer seen
+ * through `Identity`, `Transpose`, `Cast` or a `DequantizeLinear`, or a `ConstantOfShape` of a stored shape. Says how it was reached, and how to read it.
+ */
+import { constantValue, type Graph, type GraphNode, attribute } from '../graph/graph';
+import { dataTypes, elementCount } from '../tensor/dtype';
+import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
+
+export interface StoredWeight {
+  readonly ref: TensorRef;
+  /** Operators from the stored tensor to the layer, in that order. */
+  readonly via: readonly GraphNode[];
+  /** Dims as the layer sees them. */
+  readonly dims: readonly number[];
+}
+
+const PASSES = new Set(['Identity', 'Transpose', 'DequantizeLinear', 'Cast']);
+
+/** Scope of names in which a graph's values are looked up: the graph and those that enclose it. */
+export interface Scope {
+  readonly graph: Graph;
+  readonly producer: ReadonlyMap<string, GraphNode>;
+  readonly outer: Scope | null;
+}
+
+function find(scope: Scope | null, name: string): TensorRef | GraphNode | undefined {
+  for (let s = scope; s; s = s.outer) {
+    const ref = s.graph.initializers.get(name);
+    if (ref) return ref;
+    const node = s.producer.get(name);
+    if (node) return node;
+  }
+  return undefined;
+}
+
+/** The stored weight behind a value, or undefined when the value is computed from the model's inputs. */
+export function storedWeight(scope: Scope, name: string): StoredWeight | undefined {
+  const via: GraphNode[] = [];
+  let value = name;
+  // A chain longer than this is no weight pattern, and a cyclic graph must not hang us.
+  for (let steps = 0; steps < 16; steps++) {
+    const found = find(scope, value);
+    if (!found) return undefined;
+    if (!('opType' in found)) return weight(found, via);
+    if (found.opType === 'Constant') {
+      const constant = constantValue(found);
+      if (!constant) return undefined;
+      const ref = 'read' in constant ? constant : memoryTensor(value, constant);
+      return weight({ ...ref, name: value, read: () => ref.read() }, via);
+    }
+    if (found.opType === 'ConstantOfShape') {
+      const filled = constantOfShape(scope, found, value);
+      return filled && weight(filled, via);
+    }
+    if (!PASSES.has(found.opType) || !found.inputs[0]) return undefined;
+    via.unshift(found);
+    value = found.inputs[0];
+  }
+  return undefined;
+}
+
+/** A ConstantOfShape with a stored shape: every element is the same, so nothing is read until it is asked for. */
+function constantOfShape(scope: Scope, node: GraphNode, name: string): TensorRef | undefined {
+  const shape = node.inputs[0] ? storedWeight(scope, node.inputs[0]) : undefined;
+  if (shape?.ref.dtype !== 'int64' || shape.ref.dims.length !== 1 || (shape.ref.dims[0] as number) > 8) return undefined;
+  const dims = Array.from(toFloat64(shape.ref.read()));
+  const bytes = elementCount(dims) * 4;
+  if (dims.some((d) => d < 0) || bytes > MAX_FILLED_BYTES) return undefined;
+  const value = attribute(node, 'value', 'tensor');
+  if (value && value.dtype !== 'float32') return undefined;
+  const fill = value ? (toFloat64(value.read())[0] ?? 0) : 0;
+  return { name, dtype: 'float32', dims, bytes, read: () => float32Tensor(new Float32Array(elementCount(dims)).fill(fill), dims) };
+}
+
+/** A shape in a file may ask for any size; more than this is not a weight that could be looked at. */
+const MAX_FILLED_BYTES = 2 ** 31;
+
+function weight(ref: TensorRef, via: readonly GraphNode[]): StoredWeight | undefined {
+  let dims = ref.dims;
+  for (const node of via) {
+    if (node.opType !== 'Transpose') continue;
+    const perm = permutation(node, dims.length);
+    if (perm.length !== dims.length || new Set(perm).size !== perm.length || perm.some((axis) => dims[axis] === undefined)) {
+      return undefined;
+    }
+    dims = perm.map((axis) => dims[axis] as number);
+  }
+  return { ref, via, dims };
+}
+
+function permutation(node: GraphNode, rank: number): readonly number[] {
+  return attribute(node, 'perm', 'ints') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+}
+
+/** Whether the values can be read as floats: float types, without quantization on the way. */
+export function isFloatWeight(weight: StoredWeight): boolean {
+  return dataTypes[weight.ref.dtype].kind === 'float' && dataTypes[weight.ref.dtype].bits >= 16;
+}
+
+/**
+ * Reads a weight as the layer sees it, row-major in `weight.dims`. Quantized weights are dequantized with the scale
+ * and zero point found in the scope. float32 tensors without a transpose are not copied.
+ * @returns null when they can't be read: packed sub-byte types, blocked quantization, or a scale that is not stored.
+ */
+export function readWeight(scope: Scope, weight: StoredWeight): Float32Array | Float64Array | null {
+  if (dataTypes[weight.ref.dtype].bits < 8) return null; // packed sub-byte values
+  const tensor = weight.ref.read();
+  let data: Float32Array | Float64Array = tensor.data instanceof Float32Array ? tensor.data : toFloat64(tensor);
+  let dims: readonly number[] = tensor.dims;
+  for (const node of weight.via) {
+    if (node.opType === 'Transpose') {
+      const perm = permutation(node, dims.length);
+      data = transpose(data, dims, perm);
+      dims = perm.map((axis) => dims[axis] as number);
+    } else if (node.opType === 'DequantizeLinear') {
+      const scale = parameter(scope, node.inputs[1]);
+      const zero = node.inputs[2] ? parameter(scope, node.inputs[2]) : undefined;
+      if (!scale || scale.dims.length > 1 || (node.inputs[2] && !zero)) return null;
+      data = dequantize(data, dims, scale, zero, attribute(node, 'axis', 'int') ?? 1);
+    }
+  }
+  return data;
+}
+
+function parameter(scope: Scope, name: string | undefined): Tensor | undefined {
+  return name ? storedWeight(scope, name)?.ref.read() : undefined;
+}
+
+/** y = (x − zeroPoint) · scale, per tensor or along an axis. */
+function dequantize(
+  data: Float32Array | Float64Array,
+  dims: readonly number[],
+  scale: Tensor,
+  zero: Tensor | undefined,
+  axis: number,
+): Float64Array {
+  const scales = toFloat64(scale);
+  const zeros = zero ? toFloat64(zero) : new Float64Array(scales.length);
+  const at = axis < 0 ? axis + dims.length : axis;
+  const inner = scales.length > 1 ? elementCount(dims.slice(at + 1)) : data.length;
+  const out = new Float64Array(data.length);
+  for (let i = 0; i < out.length; i++) {
+    const c = scales.length > 1 ? Math.floor(i / inner) % scales.length : 0;
+    out[i] = ((data[i] as number) - (zeros[c] as number)) * (scales[c] as number);
+  }
+  return out;
+}
+
+function transpose<T extends Float32Array | Float64Array>(data: T, dims: readonly number[], perm: readonly number[]): T {
+  const strides = dims.map((_, axis) => elementCount(dims.slice(axis + 1)));
+  const outDims = perm.map((axis) => dims[axis] as number);
+  const outStrides = perm.map((axis) => strides[axis] as number);
+  const out = data.slice() as T;
+  const index = new Array<number>(dims.length).fill(0);
+  let from = 0;
+  for (let i = 0; i < out.length; i++) {
+    out[i] = data[from] as number;
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      from += outStrides[axis] as number;
+      if ((index[axis] = (index[axis] as number) + 1) < (outDims[axis] as number)) break;
+      from -= (outStrides[axis] as number) * (outDims[axis] as number);
+      index[axis] = 0;
+    }
+  }
+  return out;
+}

@@ -1,0 +1,19 @@
+/**
+ * A plan: what to do to a model, as plain data. Every pruning method ends in one, and only surgery carries it out.
+ * It can be printed, stored in a recipe and replayed.
+ */
+
+export interface FactorizeCut {
+  readonly kind: 'factorize';
+  readonly layer: string;
+  /** Kept rank per block (group), 1 ≤ rank ≤ full rank. */
+  readonly rank: number;
+  /** `recombined` multiplies the two factors back into one layer of the original shape. */
+  readonly finish: 'two-layers' | 'recombined';
+}
+
+export type Cut = FactorizeCut;
+
+export interface Plan {
+  readonly cuts: readonly Cut[];
+}

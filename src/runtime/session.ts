@@ -1,0 +1,133 @@
+/**
+ * Inference sessions: the only file that imports ONNX Runtime. Everything else speaks of graphs and tensors.
+ */
+import * as os from 'node:os';
+import * as ort from 'onnxruntime-node';
+import { deviceFailed, modelDoesNotLoad, modelDoesNotRun } from '../errors';
+import type { Tensor } from '../tensor/tensor';
+
+export type DeviceId = 'cpu' | 'webgpu' | 'cuda' | 'directml' | 'coreml';
+
+/** ONNX Runtime's names of its execution providers. */
+const PROVIDERS: Readonly<Record<DeviceId, string>> = {
+  cpu: 'cpu',
+  webgpu: 'webgpu',
+  cuda: 'cuda',
+  directml: 'dml',
+  coreml: 'coreml',
+};
+
+export interface SessionOptions {
+  readonly device?: DeviceId;
+  /** 0: as many as the machine has. */
+  readonly threads?: number;
+  /** 'off' runs the graph node by node as written: for probes that must not fold or allocate ahead. */
+  readonly optimize?: 'all' | 'off';
+  /** Prefix of the profile file; profiling is on when given. */
+  readonly profile?: string;
+  /** Named in errors. */
+  readonly label?: string;
+}
+
+export interface SessionInput {
+  readonly name: string;
+  readonly dtype: string;
+  /** Free dimensions are strings. */
+  readonly shape: readonly (number | string)[];
+}
+
+export interface Session {
+  readonly inputs: readonly SessionInput[];
+  readonly outputNames: readonly string[];
+  /** Runs once. Only the named outputs are computed and returned; all when none are named. */
+  run(feeds: Readonly<Record<string, Tensor>>, outputs?: readonly string[]): Promise<Record<string, Tensor>>;
+  /** Ends profiling and writes the profile. */
+  endProfile(): void;
+  release(): Promise<void>;
+}
+
+let sessionCount = 0;
+
+/** Sessions created so far in this process: ONNX Runtime leaks a little with each, so processes are recycled. */
+export function sessionsCreated(): number {
+  return sessionCount;
+}
+
+/** Threads that `0` stands for: physical parallelism as the operating system reports it. */
+export function threadCount(threads = 0): number {
+  return threads > 0 ? threads : os.availableParallelism();
+}
+
+/**
+ * Loads a model for running.
+ * @param model path of a file, or the bytes of a model
+ * @throws UserError `model-does-not-load` with ONNX Runtime's own words, `device-failed` when the device is at fault
+ */
+export async function createSession(model: string | Uint8Array, options: SessionOptions = {}): Promise<Session> {
+  const { device = 'cpu', optimize = 'all', label = 'the model' } = options;
+  const providers: ort.InferenceSession.ExecutionProviderConfig[] = [PROVIDERS[device]];
+  if (device !== 'cpu') providers.push('cpu'); // operators the device does not have
+  const settings: ort.InferenceSession.SessionOptions = {
+    executionProviders: providers,
+    intraOpNumThreads: threadCount(options.threads),
+    interOpNumThreads: 1,
+    graphOptimizationLevel: optimize === 'all' ? 'all' : 'disabled',
+    enableCpuMemArena: optimize === 'all',
+    enableMemPattern: optimize === 'all',
+    logSeverityLevel: 4, // errors arrive as exceptions
+    ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
+  };
+  sessionCount++;
+  let session: ort.InferenceSession;
+  try {
+    session =
+      typeof model === 'string'
+        ? await ort.InferenceSession.create(model, settings)
+        : await ort.InferenceSession.create(model, settings);
+  } catch (error) {
+    const found = runtimeMessage(error);
+    throw device === 'cpu' ? modelDoesNotLoad({ label, found }) : deviceFailed({ device, found });
+  }
+  return {
+    inputs: session.inputMetadata.map((meta) => ({
+      name: meta.name,
+      dtype: meta.isTensor ? meta.type : 'unknown',
+      shape: meta.isTensor ? meta.shape : [],
+    })),
+    outputNames: session.outputNames,
+    async run(feeds, outputs) {
+      const given = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toRuntime(tensor)]));
+      let results: ort.InferenceSession.OnnxValueMapType;
+      try {
+        results = outputs ? await session.run(given, outputs as string[]) : await session.run(given);
+      } catch (error) {
+        throw modelDoesNotRun({ label, found: runtimeMessage(error) });
+      }
+      const tensors: Record<string, Tensor> = {};
+      for (const [name, value] of Object.entries(results)) tensors[name] = fromRuntime(value as ort.Tensor);
+      return tensors;
+    },
+    endProfile: () => session.endProfiling(),
+    release: () => session.release(),
+  };
+}
+
+function toRuntime({ dtype, data, dims }: Tensor): ort.Tensor {
+  return new ort.Tensor(dtype as ort.Tensor.Type, data as ort.Tensor.DataType, dims as number[]);
+}
+
+function fromRuntime(value: ort.Tensor): Tensor {
+  return { dtype: value.type as Tensor['dtype'], dims: value.dims, data: value.data as Tensor['data'] };
+}
+
+/** ONNX Runtime's message without the source location it starts with. */
+function runtimeMessage(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/^Error: /, '').replace(/\s+/g, ' ').trim().slice(0, 600);
+}
+
+/** Devices the installed runtime was built for. */
+export function builtInDevices(): DeviceId[] {
+  const names = new Set<string>(ort.listSupportedBackends().map((backend) => backend.name));
+  return (Object.keys(PROVIDERS) as DeviceId[]).filter((device) => names.has(PROVIDERS[device]));
+}
