@@ -486,3 +486,57 @@ export function cyclicGraph({ value, node }: { value: string; node: string }): U
 function shorten(dims: readonly number[]): string {
   return dims.length <= 8 ? dims.join(', ') : `${dims.slice(0, 8).join(', ')}, … ${dims.length} in all`;
 }
+
+export function nonFiniteMatrix(place: {
+  row: number;
+  col: number;
+  rows: number;
+  cols: number;
+  found: number;
+}): UserError {
+  return new UserError(
+    'non-finite-matrix',
+    `Row ${place.row}, column ${place.col} of a ${place.rows} × ${place.cols} matrix is ${place.found}; a finite number was expected.`,
+    'The weights or the data hold NaN, infinite or huge values. Check how the model was trained or exported.',
+  );
+}
+
+export function notPositiveDefinite({ row, order, pivot }: { row: number; order: number; pivot: number }): UserError {
+  return new UserError(
+    'not-positive-definite',
+    `A ${order} × ${order} least-squares system is singular: pivot ${row} is ${pivot}, expected more than rounding noise.`,
+    'Use more calibration images or a larger ridge term.',
+  );
+}
+
+export function matrixTooLarge(bytes: number): UserError {
+  return new UserError(
+    'matrix-too-large',
+    `The linear algebra of one layer needs ${(bytes / 2 ** 30).toFixed(1)} GiB; at most 4 GiB were expected.`,
+    'Protect this layer, so that it is left as it is.',
+  );
+}
+
+export function spectraWorkerFailed({ reason }: { reason: string }): UserError {
+  return new UserError(
+    'spectra-worker-failed',
+    `The thread that computes singular values stopped: ${reason}.`,
+    'Ask again: a new thread takes its place. If memory is short, close other programs or open a smaller model.',
+  );
+}
+
+export function laneStopped({ code }: { code: number }): UserError {
+  return new UserError(
+    'worker-stopped',
+    `The worker that did this job stopped with code ${code}.`,
+    'It was probably out of memory. Nothing was written; try again with fewer calibration images or a smaller input.',
+  );
+}
+
+export function outputExists({ path }: { path: string }): UserError {
+  return new UserError(
+    'output-exists',
+    `'${path}' exists already and is not replaced without being asked.`,
+    'Choose another name, or say that it may be overwritten.',
+  );
+}
