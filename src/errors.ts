@@ -540,3 +540,35 @@ export function outputExists({ path }: { path: string }): UserError {
     'Choose another name, or say that it may be overwritten.',
   );
 }
+
+export function externalDataUnreachable({ part }: { part: string }): UserError {
+  return new UserError(
+    'external-data-unreachable',
+    `The model's ${part} keeps values in a data file, in a form that can only be copied.`,
+    'Save the model with all data inside (`onnx.save_model` with `save_as_external_data=False`) and open that.',
+  );
+}
+
+export function modelTooLarge({ bytes, limit }: { bytes: number; limit: number }): UserError {
+  return new UserError(
+    'model-too-large',
+    `The model would take ${bytes} bytes in one piece; ONNX allows ${limit}.`,
+    'Use a model that keeps its weights in a data file, or work on a part of it.',
+  );
+}
+
+export function outputIsSource({ path }: { path: string }): UserError {
+  return new UserError(
+    'output-is-source',
+    `'${path}' belongs to the model that was opened, which is never changed.`,
+    'Choose another name or folder.',
+  );
+}
+
+export function cannotWrite({ path, reason }: { path: string; reason: string }): UserError {
+  return new UserError(
+    'cannot-write',
+    `'${path}' can't be written: ${reason}. Nothing was left behind.`,
+    'Choose a folder that exists, that you may write to, and that has room.',
+  );
+}

@@ -1,0 +1,54 @@
+/** The model editor: a read-only custom editor for `*.onnx`. The file is never changed. */
+import type * as vscode from 'vscode';
+import type { Actions } from './actions';
+import { webviewHtml, webviewRoot } from './html';
+import type { Session } from './session';
+import type { Sessions } from './sessions';
+import { viewHandlers } from './viewHandlers';
+import { ViewHost } from './viewHost';
+
+export const editorViewType = 'espalier.model';
+
+class ModelDocument implements vscode.CustomDocument {
+  constructor(
+    readonly uri: vscode.Uri,
+    readonly session: Session,
+    private readonly sessions: Sessions,
+  ) {}
+
+  dispose(): void {
+    this.sessions.release(this.session);
+  }
+}
+
+export class ModelEditor implements vscode.CustomReadonlyEditorProvider<ModelDocument> {
+  constructor(
+    private readonly extensionUri: vscode.Uri,
+    private readonly sessions: Sessions,
+    private readonly actions: Actions,
+    private readonly log: vscode.LogOutputChannel,
+  ) {}
+
+  openCustomDocument(uri: vscode.Uri): ModelDocument {
+    return new ModelDocument(uri, this.sessions.acquire(uri), this.sessions);
+  }
+
+  resolveCustomEditor({ session }: ModelDocument, panel: vscode.WebviewPanel): void {
+    const { webview } = panel;
+    webview.options = { enableScripts: true, localResourceRoots: [webviewRoot(this.extensionUri)] };
+    const handlers = viewHandlers(() => session, this.actions);
+    const host = new ViewHost(webview, handlers, this.log);
+    const subscriptions = [
+      host,
+      session.onDidChange((patch) => host.patch(patch)),
+      panel.onDidChangeViewState(() => {
+        if (panel.active) this.sessions.activate(session);
+      }),
+    ];
+    panel.onDidDispose(() => {
+      for (const subscription of subscriptions) subscription.dispose();
+    });
+    if (panel.active || !this.sessions.active) this.sessions.activate(session);
+    webview.html = webviewHtml(webview, this.extensionUri, 'editor');
+  }
+}

@@ -1,0 +1,477 @@
+/**
+ * One open model: the state that both webviews show, and everything that changes it. The engine computes, the session
+ * decides when: facts first without shapes, then with; a projection for the newest settings only; calibration when
+ * there is data. What the user set up is stored at every finished step, so that it survives a reload of the window.
+ * Failures of what the user asked for end up in `state.error` (or in the run's state), never in thin air.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import * as vscode from 'vscode';
+import {
+  errorInfo,
+  modelDeleted,
+  nothingToSave,
+  notOnDisk,
+  runInterrupted,
+  UserError,
+  workspaceNotTrusted,
+} from '../errors';
+import type { DeviceFacts, ModelFacts, Spectrum } from '../protocol/facts';
+import type { LayerDetail, Progress } from '../protocol/plan';
+import type { PruneSettings } from '../protocol/recipe';
+import type { EngineRequester } from '../protocol/rpc';
+import type { RunState, SessionState } from '../protocol/view';
+import type { Candidates } from './candidates';
+import { History } from './history';
+import { latest } from './latest';
+import { relativePath } from './recipeFile';
+import type { SessionStore } from './sessionStore';
+
+/** What a session needs from its surroundings. */
+export interface SessionServices {
+  /** `pid` tells whether it is still the process that was asked before: what it had cached goes with it. */
+  readonly engine: EngineRequester & { readonly pid: number | undefined };
+  readonly store: SessionStore;
+  readonly candidates: Candidates;
+  readonly log: vscode.LogOutputChannel;
+  /** Settings of a model that is opened for the first time. */
+  defaults(): PruneSettings;
+  devices(): Promise<readonly DeviceFacts[]>;
+}
+
+/** The state while there is no model: what the side panel shows then. */
+export const emptyState: SessionState = {
+  title: null,
+  facts: null,
+  loading: 'loading',
+  error: null,
+  settings: null,
+  projection: null,
+  dataset: null,
+  devices: [],
+  canUndo: false,
+  canRedo: false,
+  trusted: true,
+  run: { kind: 'idle' },
+  selectedLayer: null,
+};
+
+const reading: Progress = { phase: 'read', message: 'Starting', fraction: null };
+
+export class Session implements vscode.Disposable {
+  /** Absolute path of the model file. */
+  readonly path: string;
+  private readonly changed = new vscode.EventEmitter<Partial<SessionState>>();
+  /** Fires with the keys that changed, whole. */
+  readonly onDidChange = this.changed.event;
+  private current: SessionState;
+  private readonly history: History<PruneSettings>;
+  private readonly subscriptions: vscode.Disposable[] = [this.changed];
+  private running: { readonly source: vscode.CancellationTokenSource; readonly done: Promise<void> } | null = null;
+  private calibrating: vscode.CancellationTokenSource | null = null;
+  /** The data and options of the last calibration that was started; it is not started twice for the same. */
+  private calibratedFor: string | null = null;
+  /** Counts loads, so that the answers of an older one are dropped. */
+  private loads = 0;
+  private readonly pending = new Set<Promise<unknown>>();
+  private disposed = false;
+
+  constructor(
+    readonly uri: vscode.Uri,
+    private readonly services: SessionServices,
+  ) {
+    this.path = uri.fsPath;
+    const stored = services.store.load(uri);
+    this.history = new History(stored?.settings ?? services.defaults());
+    this.current = {
+      ...emptyState,
+      title: path.basename(uri.path),
+      settings: this.history.value,
+      selectedLayer: stored?.selectedLayer ?? null,
+      trusted: vscode.workspace.isTrusted,
+      run: restoredRun(stored),
+    };
+    this.subscriptions.push(vscode.workspace.onDidGrantWorkspaceTrust(() => this.trust()));
+    if (uri.scheme === 'file') {
+      this.watch();
+      this.load();
+    } else {
+      this.update({ loading: 'ready', error: errorInfo(notOnDisk({ uri: uri.toString() })) });
+    }
+  }
+
+  get state(): SessionState {
+    return this.current;
+  }
+
+  get settings(): PruneSettings {
+    return this.history.value;
+  }
+
+  /** Relative data paths start here. */
+  get folder(): string {
+    return path.dirname(this.path);
+  }
+
+  get isRunning(): boolean {
+    return this.running !== null;
+  }
+
+  /** Resolves when everything the session has asked for so far is answered (except a run). */
+  async settled(): Promise<void> {
+    while (this.pending.size > 0) await Promise.allSettled([...this.pending]);
+  }
+
+  /** Reads the model anew. */
+  load(note?: string): void {
+    const load = ++this.loads;
+    const isCurrent = () => !this.disposed && load === this.loads;
+    this.update({ loading: 'loading', error: null });
+    this.track(
+      (async () => {
+        void this.services.devices().then(
+          (devices) => !this.disposed && this.update({ devices }),
+          (error: unknown) => this.fail(error),
+        );
+        const withNote = (facts: ModelFacts) => (note ? { ...facts, notes: [...facts.notes, note] } : facts);
+        const facts = await this.services.engine.request('open', { path: this.path });
+        if (!isCurrent()) return;
+        this.update({ facts: withNote(facts), loading: 'shapes' });
+        const shaped = await this.services.engine.request('shapes', { path: this.path, shapes: this.settings.shapes });
+        if (!isCurrent()) return;
+        this.update({ facts: withNote(shaped), loading: 'ready' });
+        this.refreshData();
+        this.project();
+      })().catch((error: unknown) => {
+        if (isCurrent()) this.update({ loading: 'ready', error: this.shown(error) });
+      }),
+    );
+  }
+
+  spectra(layers: readonly string[]): Promise<Spectrum[]> {
+    return this.services.engine.request('spectra', { path: this.path, layers });
+  }
+
+  detail(layer: string): Promise<LayerDetail> {
+    return this.services.engine.request('detail', { path: this.path, layer, settings: this.settings });
+  }
+
+  /** Replaces some settings; `transient` ones are projected but are part of the step that follows. */
+  change(
+    patch: Partial<PruneSettings>,
+    { transient = false, remove = [] }: { transient?: boolean; remove?: readonly ('data' | 'shapes')[] } = {},
+  ): void {
+    const next = { ...this.settings, ...patch };
+    for (const key of remove) delete next[key];
+    this.apply(() => this.history.set(next, { transient }));
+    if (!transient) this.store();
+  }
+
+  undo(): void {
+    this.apply(() => this.history.undo());
+    this.store();
+  }
+
+  redo(): void {
+    this.apply(() => this.history.redo());
+    this.store();
+  }
+
+  select(layer: string | null): void {
+    this.update({ selectedLayer: layer });
+    this.store();
+  }
+
+  /** With nothing on screen but the error, dismissing it is the wish to try again. */
+  dismissError(): void {
+    if (this.current.facts === null && this.uri.scheme === 'file') this.load();
+    else this.update({ error: null });
+  }
+
+  /** Shows a failure of something the user asked for. */
+  fail(error: unknown): void {
+    if (this.disposed) return;
+    if (!(error instanceof UserError && error.code === 'cancelled')) this.update({ error: this.shown(error) });
+  }
+
+  /**
+   * Uses a dataset after looking at it.
+   *
+   * @param file absolute path of a folder or file
+   * @throws UserError what is wrong with the data; the settings then stay as they were
+   */
+  async useData(file: string, role: 'data' | 'evaluation' = 'data'): Promise<void> {
+    const relative = relativePath(this.folder, file);
+    const { data } = this.settings;
+    if (role === 'evaluation' && data) {
+      await this.services.engine.request('dataset', {
+        path: file,
+        model: this.path,
+        preprocessing: data.preprocessing,
+      });
+      this.change({ data: { ...data, evaluation: relative } });
+    } else {
+      const dataset = await this.services.engine.request('dataset', {
+        path: file,
+        model: this.path,
+        preprocessing: data?.preprocessing,
+      });
+      this.change({ data: { ...data, path: relative } });
+      this.update({ dataset });
+    }
+  }
+
+  /**
+   * Starts a run; it goes on whether or not anyone looks.
+   *
+   * @returns resolves when it ended, in whatever way; the outcome is in `state.run`
+   * @throws UserError `workspace-not-trusted`
+   */
+  run(onProgress?: (progress: Progress) => void): Promise<void> {
+    if (this.running) return this.running.done;
+    if (!vscode.workspace.isTrusted) throw workspaceNotTrusted();
+    const source = new vscode.CancellationTokenSource();
+    const before = this.current.run;
+    this.calibrating?.cancel();
+    this.update({ run: { kind: 'running', progress: reading, startedAt: Date.now() }, error: null });
+    const done = this.runWith(source.token, before, (progress) => {
+      const { run } = this.current;
+      if (run.kind === 'running') this.update({ run: { ...run, progress } });
+      onProgress?.(progress);
+    }).finally(() => {
+      this.running = null;
+      source.dispose();
+      this.store();
+    });
+    this.running = { source, done };
+    this.store();
+    return done;
+  }
+
+  cancel(): void {
+    this.running?.source.cancel();
+  }
+
+  /**
+   * Writes the last run's model and recipe to their place.
+   *
+   * @throws UserError `nothing-to-save`, or why it can't be written
+   */
+  async save(output: string, { overwrite }: { overwrite: boolean }): Promise<{ model: string; recipe: string }> {
+    const { run } = this.current;
+    if (run.kind !== 'done') throw nothingToSave();
+    const saved = await this.services.engine.request('save', {
+      run: run.result,
+      settings: this.settings,
+      folder: this.folder,
+      output,
+      overwrite,
+    });
+    this.update({ run: { ...run, savedAs: saved.model } });
+    this.store();
+    return saved;
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    this.running?.source.cancel();
+    this.calibrating?.cancel();
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private async runWith(
+    token: vscode.CancellationToken,
+    before: RunState,
+    onProgress: (progress: Progress) => void,
+  ): Promise<void> {
+    const { engine, candidates } = this.services;
+    const storage = await candidates.create();
+    try {
+      const result = await engine.request(
+        'run',
+        { path: this.path, settings: this.settings, folder: this.folder, storage },
+        { token, onProgress },
+      );
+      if (before.kind === 'done') await candidates.discard(before.result.candidate);
+      this.update({ run: { kind: 'done', result, savedAs: null } });
+      // The run has calibrated what a projection can use from now on.
+      this.project();
+    } catch (error) {
+      await candidates.discard(storage);
+      const info = this.shown(error);
+      // A cancelled run takes nothing away: the result that was there before is still good.
+      this.update({ run: info.code === 'cancelled' ? before : { kind: 'failed', error: info } });
+    }
+  }
+
+  /** Changes the settings by a step of the history and follows up on what became different. */
+  private apply(step: () => void): void {
+    const before = this.settings;
+    step();
+    const settings = this.settings;
+    this.update({ settings, canUndo: this.history.canUndo, canRedo: this.history.canRedo });
+    if (!isDeepStrictEqual(before.shapes, settings.shapes)) {
+      this.load();
+      return;
+    }
+    const { data: dataBefore } = before;
+    const { data } = settings;
+    if (dataBefore?.path !== data?.path || !isDeepStrictEqual(dataBefore?.preprocessing, data?.preprocessing)) {
+      this.refreshData();
+    }
+    this.project();
+  }
+
+  private refreshData(): void {
+    const { data } = this.settings;
+    if (!data) {
+      this.update({ dataset: null });
+      return;
+    }
+    this.track(
+      this.services.engine
+        .request('dataset', {
+          path: path.resolve(this.folder, data.path),
+          model: this.path,
+          preprocessing: data.preprocessing,
+        })
+        .then((dataset) => {
+          if (this.settings.data === data && !this.disposed) this.update({ dataset });
+        })
+        .catch((error: unknown) => {
+          this.update({ dataset: null });
+          this.fail(error);
+        }),
+    );
+  }
+
+  /** Projects the newest settings; then calibrates if that would make the projection truer. */
+  private project(): void {
+    if (this.current.loading !== 'ready' || this.current.facts === null) return;
+    this.track(this.projectLatest(undefined));
+    this.calibrate();
+  }
+
+  private readonly projectLatest = latest(async (_: undefined) => {
+    if (this.disposed) return;
+    try {
+      const projection = await this.services.engine.request('project', { path: this.path, settings: this.settings });
+      if (!this.disposed) this.update({ projection });
+    } catch (error) {
+      this.fail(error);
+    }
+  });
+
+  private calibrate(): void {
+    const { data, basis, seed } = this.settings;
+    if (!data || basis.basis === 'weights' || !vscode.workspace.isTrusted || this.running) return;
+    const wanted = JSON.stringify([
+      this.services.engine.pid,
+      data.path,
+      data.calibrationImages,
+      data.preprocessing,
+      seed,
+    ]);
+    if (wanted === this.calibratedFor) return;
+    this.calibratedFor = wanted;
+    this.calibrating?.cancel();
+    const source = new vscode.CancellationTokenSource();
+    this.calibrating = source;
+    this.track(
+      this.services.engine
+        .request(
+          'calibrate',
+          { path: this.path, settings: this.settings, folder: this.folder },
+          { token: source.token, onProgress: () => undefined },
+        )
+        .then(
+          () => this.track(this.projectLatest(undefined)),
+          (error: unknown) => {
+            // What failed for these data fails again; only what was cut short is tried again.
+            if (error instanceof UserError && error.code === 'cancelled') this.calibratedFor = null;
+            else this.fail(error);
+          },
+        )
+        .finally(() => {
+          if (this.calibrating === source) this.calibrating = null;
+          source.dispose();
+        }),
+    );
+  }
+
+  private watch(): void {
+    const pattern = new vscode.RelativePattern(
+      vscode.Uri.joinPath(this.uri, '..'),
+      escapeGlob(path.basename(this.path)),
+    );
+    const watcher = vscode.workspace.createFileSystemWatcher(pattern);
+    let timer: NodeJS.Timeout | undefined;
+    const reload = () => {
+      clearTimeout(timer);
+      // A writer touches a file many times; what counts is the file it leaves.
+      timer = setTimeout(() => this.reloadChanged(), 300);
+    };
+    watcher.onDidChange(reload);
+    watcher.onDidCreate(reload);
+    watcher.onDidDelete(() => {
+      clearTimeout(timer);
+      this.loads++;
+      this.update({ loading: 'ready', error: errorInfo(modelDeleted({ path: this.path })) });
+    });
+    this.subscriptions.push(watcher, { dispose: () => clearTimeout(timer) });
+  }
+
+  private reloadChanged(): void {
+    const time = new Date().toLocaleTimeString();
+    this.calibratedFor = null;
+    // The candidate was made from the file as it was.
+    if (this.current.run.kind === 'done') this.update({ run: { kind: 'idle' } });
+    this.load(`The file changed on disk at ${time}; all figures were read again.`);
+    this.store();
+  }
+
+  private trust(): void {
+    this.update({ trusted: true });
+    if (this.current.error?.code === 'workspace-not-trusted') this.update({ error: null });
+    this.project();
+  }
+
+  private update(patch: Partial<SessionState>): void {
+    this.current = { ...this.current, ...patch };
+    if (!this.disposed) this.changed.fire(patch);
+  }
+
+  private track(work: Promise<unknown>): void {
+    this.pending.add(work);
+    void work.finally(() => this.pending.delete(work));
+  }
+
+  private shown(error: unknown): ReturnType<typeof errorInfo> {
+    if (!(error instanceof UserError)) this.services.log.error(error instanceof Error ? error : String(error));
+    return errorInfo(error);
+  }
+
+  private store(): void {
+    const { run } = this.current;
+    this.services.store.save(this.uri, {
+      settings: this.settings,
+      selectedLayer: this.current.selectedLayer,
+      run: run.kind === 'done' ? { result: run.result, savedAs: run.savedAs } : null,
+      running: run.kind === 'running',
+      storedAt: Date.now(),
+    });
+  }
+}
+
+function restoredRun(stored: ReturnType<SessionStore['load']>): RunState {
+  if (stored?.running) return { kind: 'failed', error: errorInfo(runInterrupted()) };
+  // Storage may have been cleaned; a result without its file can't be saved.
+  if (stored?.run && existsSync(stored.run.result.candidate)) return { kind: 'done', ...stored.run };
+  return { kind: 'idle' };
+}
+
+/** File names may hold what globs give a meaning to. */
+function escapeGlob(name: string): string {
+  return name.replace(/[[\]{}*?]/g, (character) => `[${character}]`);
+}

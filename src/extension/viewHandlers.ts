@@ -1,0 +1,39 @@
+/** What each request of a webview does, for the session the webview shows. */
+import { noModelOpen } from '../errors';
+import type { Actions } from './actions';
+import { emptyState, type Session } from './session';
+import type { ViewHandlers } from './viewHost';
+
+/** @param shown the session on screen; undefined while the side panel has none */
+export function viewHandlers(shown: () => Session | undefined, actions: Actions): ViewHandlers {
+  const session = (): Session => {
+    const current = shown();
+    if (!current) throw noModelOpen();
+    return current;
+  };
+  /** Answers at once: an action may take as long as a person thinks. Both views then show how it failed. */
+  const act = (action: (current: Session) => Promise<unknown>): void => {
+    const current = session();
+    action(current).catch((error: unknown) => actions.failed(current, error));
+  };
+  return {
+    ready: () => shown()?.state ?? emptyState,
+    spectra: ({ layers }) => session().spectra(layers),
+    detail: ({ layer }) => session().detail(layer),
+    change: ({ settings, ...options }) => session().change(settings, options),
+    select: ({ layer }) => session().select(layer),
+    undo: () => session().undo(),
+    redo: () => session().redo(),
+    chooseData: ({ role }) => act((current) => actions.chooseData(current, { role })),
+    setShapes: ({ shapes }) => {
+      const entries = Object.entries(shapes).map(([name, sizes]): [string, number[]] => [name, [...sizes]]);
+      session().change({ shapes: Object.fromEntries(entries) });
+    },
+    run: () => act((current) => actions.run(current)),
+    cancel: () => session().cancel(),
+    save: () => act((current) => actions.savePruned(current)),
+    dismissError: () => session().dismissError(),
+    export: (chart) => actions.exportChart(chart, shown()),
+    openModel: () => actions.openModel(),
+  };
+}
