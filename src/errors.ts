@@ -572,3 +572,11 @@ export function cannotWrite({ path, reason }: { path: string; reason: string }):
     'Choose a folder that exists, that you may write to, and that has room.',
   );
 }
+
+export function inputsNotOneImage({ path, found }: { path: string; found: readonly string[] }): UserError {
+  return new UserError(
+    'inputs-not-one-image',
+    `${path} has ${found.length} inputs (${found.join(', ')}), expected one image.`,
+    'Calibration and evaluation work for models with a single image input; pruning by weights alone works for all.',
+  );
+}

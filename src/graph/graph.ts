@@ -84,6 +84,7 @@ export interface ModelMetadata {
   readonly properties: ReadonlyMap<string, string>;
   /** Names ("domain.name") of model-local functions. */
   readonly functions: readonly string[];
+  readonly [origin]?: Origin;
 }
 
 type ValueOf<K extends Attribute['kind']> =

@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { externalDataMissing, externalDataPath, fileChanged } from '../../errors';
-import { openSource } from '../source';
+import { openSource, type Source } from '../source';
 
 export interface ExternalFile {
   /** As the model names it: relative to the model's folder. */
@@ -57,17 +57,14 @@ export class ExternalFiles {
 }
 
 /**
- * Fills `target` with the bytes of an external file at `offset`. Opens the file for each call: a model may have
- * hundreds of such files.
+ * Opens an external file for one use: a model may have hundreds of them.
+ * @throws UserError `file-changed` when it is not the file that was located
  */
-export function readExternal(file: ExternalFile, offset: number, target: Uint8Array): void {
+export function openExternal(file: ExternalFile): Source {
   const source = openSource(file.path);
-  try {
-    if (source.size !== file.size || source.modified !== file.modified) throw fileChanged({ path: file.path });
-    source.readInto(offset, target);
-  } finally {
-    source.close();
-  }
+  if (source.size === file.size && source.modified === file.modified) return source;
+  source.close();
+  throw fileChanged({ path: file.path });
 }
 
 /** Why a location can't be trusted, whatever the file system holds; null when it can. */

@@ -245,6 +245,7 @@ function readAttribute(
   const attribute: Mutable<Attribute> = isReference ? { kind: 'other' } : attributeOf(type || seen, parts);
   attribute[origin] = from;
   from.element = attribute;
+  from.key = name;
   return [name, attribute];
 }
 

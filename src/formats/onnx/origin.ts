@@ -13,6 +13,8 @@ export class FieldOrigin implements Origin {
   element: object = this;
   /** Whether the element holds tensors whose values lie in another file. */
   external = false;
+  /** Name of an attribute; a graph holds it as a key. */
+  key = '';
 
   constructor(
     readonly source: Source,
@@ -35,13 +37,13 @@ export function fieldOrigin(reader: ProtobufReader): FieldOrigin {
 }
 
 /** The origin of an element that was read from an ONNX file, or of the element it is a changed copy of. */
-export function originOf(element: { readonly [origin]?: Origin }): FieldOrigin | undefined {
-  const found = element[origin];
+export function originOf(element: object): FieldOrigin | undefined {
+  const found = (element as { readonly [origin]?: Origin })[origin];
   return found instanceof FieldOrigin ? found : undefined;
 }
 
 /** The origin of an element that was not changed since it was read. */
-export function untouched(element: { readonly [origin]?: Origin }): FieldOrigin | undefined {
+export function untouched(element: object): FieldOrigin | undefined {
   const found = originOf(element);
   return found?.element === element ? found : undefined;
 }

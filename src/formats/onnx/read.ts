@@ -3,7 +3,7 @@
  * Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, message ModelProto
  */
 import { emptyFile, noGraph } from '../../errors';
-import type { Graph, ModelMetadata } from '../../graph/graph';
+import { type Graph, type ModelMetadata, origin } from '../../graph/graph';
 import { validateGraph } from '../../graph/validate';
 import { ProtobufReader } from '../binary/protobuf';
 import type { Model } from '../model';
@@ -12,7 +12,7 @@ import { ReadContext } from './context';
 import { ExternalFiles } from './external';
 import { functionField, modelField, opsetField, trainingField } from './fields';
 import { readGraph, readNode, standardDomain } from './graph';
-import { fieldOrigin } from './origin';
+import { FieldOrigin, fieldOrigin } from './origin';
 import { readEntry } from './tensor';
 
 /**
@@ -33,6 +33,7 @@ function readModel(source: Source): Model {
   const { path, size } = source;
   if (size === 0) throw emptyFile({ path });
   const reader = new ProtobufReader(source);
+  const whole = new FieldOrigin(source, 0, 0, 0, size);
   const context = new ReadContext(new ExternalFiles(path));
   const opsets = new Map<string, number>();
   const properties = new Map<string, string>();
@@ -64,7 +65,7 @@ function readModel(source: Source): Model {
         graph = readGraph(reader, context, fieldOrigin(reader));
         break;
       case modelField.functions:
-        context.carry(() => functions.push(readFunction(reader, context)));
+        context.carry(() => functions.push(readFunction(reader, context, whole)));
         break;
       case modelField.trainingInfo:
         context.carry(() => readTraining(reader, context));
@@ -76,7 +77,16 @@ function readModel(source: Source): Model {
   }
   if (!graph) throw noGraph({ path });
   validateGraph(graph);
-  const metadata: ModelMetadata = { irVersion, producerName, producerVersion, opsets, properties, functions };
+  const metadata: ModelMetadata = {
+    irVersion,
+    producerName,
+    producerVersion,
+    opsets,
+    properties,
+    functions,
+    [origin]: whole,
+  };
+  whole.element = metadata;
   return {
     path,
     format: 'onnx',
@@ -102,7 +112,7 @@ function readOpset(reader: ProtobufReader, into: Map<string, number>): void {
 }
 
 /** Walks a function and returns its full name. */
-function readFunction(reader: ProtobufReader, context: ReadContext): string {
+function readFunction(reader: ProtobufReader, context: ReadContext, parent: FieldOrigin): string {
   const from = fieldOrigin(reader);
   let domain = '';
   let name = '';
@@ -112,6 +122,7 @@ function readFunction(reader: ProtobufReader, context: ReadContext): string {
     else if (reader.field === functionField.node) readNode(reader, context, from, 0);
     else reader.skip();
   }
+  parent.external ||= from.external;
   return `${domain}.${name}`;
 }
 

@@ -6,10 +6,11 @@
 import { externalDataRange, stringTensor, tensorDims, tensorSize, tensorTooLarge, unknownDataType } from '../../errors';
 import { origin } from '../../graph/graph';
 import { byteLength, type DataType, dataTypeOfCode, dataTypes } from '../../tensor/dtype';
-import { dataFromBytes, type Tensor, type TensorRef } from '../../tensor/tensor';
+import { bytesOf, dataFromBytes, type Tensor, type TensorRef } from '../../tensor/tensor';
 import { ProtobufReader, wire } from '../binary/protobuf';
+import { copyRange, type Sink } from '../binary/protobufWriter';
 import type { ReadContext } from './context';
-import { type ExternalFile, readExternal } from './external';
+import { type ExternalFile, openExternal } from './external';
 import { entryField, externalLocation, tensorField } from './fields';
 import type { FieldOrigin } from './origin';
 
@@ -23,6 +24,7 @@ export type Storage =
 const MAX_BYTES = 2 ** 32;
 
 export class OnnxTensorRef implements TensorRef {
+  /** Where the tensor's message lies. */
   readonly [origin]: FieldOrigin;
 
   constructor(
@@ -47,15 +49,38 @@ export class OnnxTensorRef implements TensorRef {
     return { dtype: this.dtype, dims: this.dims, data: dataFromBytes(this.dtype, bytes) };
   }
 
+  /** Passes the values as raw bytes to a sink, piece by piece. */
+  copy(sink: Sink): void {
+    const { storage } = this;
+    if (storage.kind === 'raw') {
+      copyRange(this[origin].source, storage.offset, storage.offset + this.bytes, sink);
+    } else if (storage.kind === 'external') {
+      const source = openExternal(storage.file);
+      try {
+        copyRange(source, storage.offset, storage.offset + this.bytes, sink);
+      } finally {
+        source.close();
+      }
+    } else {
+      sink(bytesOf(this.read().data));
+    }
+  }
+
   private readInto(bytes: Uint8Array): void {
     const { source, start, end } = this[origin];
     switch (this.storage.kind) {
       case 'raw':
         source.readInto(this.storage.offset, bytes);
         return;
-      case 'external':
-        readExternal(this.storage.file, this.storage.offset, bytes);
+      case 'external': {
+        const file = openExternal(this.storage.file);
+        try {
+          file.readInto(this.storage.offset, bytes);
+        } finally {
+          file.close();
+        }
         return;
+      }
       case 'typed': {
         const { path } = source;
         const written = readTyped(new ProtobufReader(source, start), end, this.dtype, this.storage.field, bytes);
