@@ -1,0 +1,107 @@
+// Builds what runs: dist/ is the extension as it ships, out/test/ the tests that run inside VS Code.
+//
+//   node esbuild.mjs                 development build with source maps
+//   node esbuild.mjs --production    what ships: minified, no source maps; a missing entry point is an error
+//   node esbuild.mjs --watch         builds again whenever a file changes
+//   node esbuild.mjs --outdir=DIR    puts the extension somewhere else than dist/
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { context } from 'esbuild';
+import { root } from './scripts/paths.mjs';
+
+const production = process.argv.includes('--production');
+const watch = process.argv.includes('--watch');
+const outdir = process.argv.find((argument) => argument.startsWith('--outdir='))?.slice('--outdir='.length) ?? 'dist';
+
+/** Output file in dist/ → entry point. `src/cli/main.ts` carries its own `#!` line, which esbuild keeps. */
+const nodeEntries = {
+  extension: 'src/extension/main.ts',
+  engine: 'src/engine/main.ts',
+  worker: 'src/engine/worker.ts',
+  'spectra.worker': 'src/engine/spectra/worker.ts',
+  cli: 'src/cli/main.ts',
+};
+const webviewEntries = { webview: 'webview/main.ts' };
+
+/** @type {import('esbuild').BuildOptions} */
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  sourcemap: !production,
+  logLevel: 'warning',
+  legalComments: 'none',
+};
+
+/** @type {import('esbuild').BuildOptions} */
+const node = {
+  ...common,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20',
+  // `vscode` comes from the extension host; packages with native code can't be bundled.
+  external: ['vscode', 'onnxruntime-node', 'sharp'],
+};
+
+/** @type {import('esbuild').BuildOptions[]} */
+const builds = [
+  // Names are kept: they appear in logs and in the stacks that users send.
+  { ...node, entryPoints: present(nodeEntries), outdir, minifySyntax: production, minifyWhitespace: production },
+  {
+    ...common,
+    entryPoints: present(webviewEntries),
+    outdir,
+    platform: 'browser',
+    format: 'iife',
+    target: 'es2022',
+    minify: production,
+  },
+];
+if (!production) {
+  const tests = { outdir: 'out/test', outbase: 'test' };
+  builds.push(
+    { ...node, ...tests, entryPoints: sources('test/suite'), external: [...(node.external ?? []), 'mocha'] },
+    {
+      ...node,
+      ...tests,
+      entryPoints: ['test/harness/serverRun.ts', 'test/harness/desktopRun.ts'],
+      format: 'esm',
+      outExtension: { '.js': '.mjs' },
+      packages: 'external',
+    },
+  );
+}
+
+/**
+ * The entry points that exist. During development a part may not be written yet; what ships is complete.
+ *
+ * @param {Record<string, string>} entries
+ */
+function present(entries) {
+  const missing = Object.values(entries).filter((file) => !existsSync(path.join(root, file)));
+  if (production && missing.length > 0) throw new Error(`entry points are missing: ${missing.join(', ')}`);
+  for (const file of missing) console.warn(`esbuild: ${file} does not exist, left out`);
+  return Object.fromEntries(Object.entries(entries).filter(([, file]) => !missing.includes(file)));
+}
+
+/** @param {string} folder */
+function sources(folder) {
+  return readdirSync(path.join(root, folder))
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => `${folder}/${name}`);
+}
+
+// A test that was deleted or renamed must not go on running from its old bundle.
+if (!production) rmSync(path.join(root, 'out/test'), { recursive: true, force: true });
+
+const contexts = await Promise.all(builds.map((options) => context(options)));
+if (watch) {
+  await Promise.all(contexts.map((each) => each.watch()));
+  console.log('Watching; Ctrl+C ends.');
+} else {
+  const failures = (await Promise.allSettled(contexts.map((each) => each.rebuild()))).filter(
+    (result) => result.status === 'rejected',
+  );
+  await Promise.all(contexts.map((each) => each.dispose()));
+  // esbuild has printed the errors themselves.
+  process.exitCode = failures.length > 0 ? 1 : 0;
+}

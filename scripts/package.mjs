@@ -1,0 +1,138 @@
+// `npm run package`: the extension as users install it, one VSIX per platform, because it carries native code.
+//
+//   npm run package                       for this machine
+//   npm run package -- --target win32-x64 for another one; its native packages are fetched from npm
+//   npm run package -- --list             the platforms there are
+//
+// The VSIX is made from a folder that holds nothing else, with the native packages beside the bundles that load them
+// (`dist/node_modules`). It fails when the result is too large.
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { root } from './paths.mjs';
+import { npm, run } from './processes.mjs';
+
+const sizeLimit = 40_000_000;
+
+/** Where both ONNX Runtime and libvips have binaries. Each is `os-cpu`, in Node's words, which are VS Code's too. */
+const targets = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64', 'win32-arm64'];
+
+const argument = process.argv.indexOf('--target');
+const target = argument < 0 ? `${process.platform}-${process.arch}` : process.argv[argument + 1];
+
+if (process.argv.includes('--list')) {
+  console.log(targets.join('\n'));
+} else if (!targets.includes(target)) {
+  console.error(`No VSIX can be made for ${target}; there are: ${targets.join(', ')}`);
+  process.exitCode = 2;
+} else {
+  await makeVsix();
+}
+
+async function makeVsix() {
+  const stage = path.join(root, 'out/package', target);
+  rmSync(stage, { recursive: true, force: true });
+  mkdirSync(stage, { recursive: true });
+  await must(
+    'the build',
+    run(process.execPath, ['esbuild.mjs', '--production', `--outdir=${path.join(stage, 'dist')}`]),
+  );
+  for (const each of ['README.md', 'CHANGELOG.md', 'LICENSE', '.vscodeignore', 'media', 'schemas']) {
+    cpSync(path.join(root, each), path.join(stage, each), { recursive: true });
+  }
+  writeFileSync(path.join(stage, 'package.json'), JSON.stringify(shippedManifest(), null, 2));
+  await addNativePackages(path.join(stage, 'dist/node_modules'));
+
+  const vsix = path.join(root, `dist/espalier-${target}.vsix`);
+  mkdirSync(path.dirname(vsix), { recursive: true });
+  const vsce = path.join(root, 'node_modules/@vscode/vsce/vsce');
+  const options = ['--no-dependencies', '--allow-missing-repository', '--no-rewrite-relative-links'];
+  await must(
+    'vsce',
+    run(process.execPath, [vsce, 'package', '--target', target, '--out', vsix, ...options], {
+      cwd: stage,
+      output: 'keep',
+    }),
+  );
+  const size = statSync(vsix).size;
+  console.log(`${path.relative(root, vsix)}: ${(size / 1e6).toFixed(1)} MB of at most ${sizeLimit / 1e6} MB`);
+  if (size > sizeLimit) throw new Error(`${vsix} has ${size} bytes, more than ${sizeLimit}.`);
+}
+
+/** package.json without what only a checkout needs. Everything it depends on is bundled or copied. */
+function shippedManifest() {
+  const { scripts, dependencies, devDependencies, bin, ...shipped } = readManifest(root);
+  return shipped;
+}
+
+/**
+ * Copies what the platform loads at run time: of each package the listed files and folders.
+ *
+ * @param {string} destination
+ */
+async function addNativePackages(destination) {
+  const [system, cpu] = target.split('-');
+  const modules = path.join(root, 'node_modules');
+  const binaries = await sharpBinaries(modules);
+  /** @type {Record<string, readonly string[]>} */
+  const wanted = {
+    'onnxruntime-node': ['package.json', 'dist', `bin/napi-v6/${system}/${cpu}`],
+    'onnxruntime-common': ['package.json', 'dist/cjs'],
+    sharp: ['package.json', 'LICENSE', 'dist'],
+    // What sharp itself imports.
+    '@img/colour': ['.'],
+    'detect-libc': ['.'],
+    semver: ['.'],
+  };
+  for (const [name, parts] of Object.entries(wanted))
+    copy(path.join(modules, name), path.join(destination, name), parts);
+  for (const name of binaries.names) copy(path.join(binaries.folder, name), path.join(destination, name), ['.']);
+}
+
+/**
+ * The packages with sharp's native code for the target: installed ones where they fit, else fetched.
+ *
+ * @param {string} modules
+ * @returns {Promise<{ folder: string, names: readonly string[] }>}
+ */
+async function sharpBinaries(modules) {
+  const versions = readManifest(path.join(modules, 'sharp')).optionalDependencies;
+  // On Windows libvips comes in the first of the two.
+  const names = [`@img/sharp-${target}`, `@img/sharp-libvips-${target}`].filter((name) => name in versions);
+  if (names.every((name) => existsSync(path.join(modules, name)))) return { folder: modules, names };
+
+  const fetched = path.join(root, 'out/package', `${target}-native`);
+  rmSync(fetched, { recursive: true, force: true });
+  mkdirSync(fetched, { recursive: true });
+  writeFileSync(path.join(fetched, 'package.json'), '{ "private": true }\n');
+  const [system, cpu] = target.split('-');
+  const platform = [`--os=${system}`, `--cpu=${cpu}`, ...(system === 'linux' ? ['--libc=glibc'] : [])];
+  const exact = names.map((name) => `${name}@${versions[name]}`);
+  await must('npm', npm(['install', '--no-save', ...platform, ...exact], { cwd: fetched, output: 'keep' }));
+  return { folder: path.join(fetched, 'node_modules'), names };
+}
+
+/**
+ * @param {string} from
+ * @param {string} to
+ * @param {readonly string[]} parts
+ */
+function copy(from, to, parts) {
+  // Types, source maps, ES module twins and manuals are for developers; licences go along.
+  const forDevelopers = /\.(map|[cm]?ts|mjs|md|markdown|bnf)$/;
+  const filter = (/** @type {string} */ file) => !forDevelopers.test(file) || /licen[cs]e/i.test(path.basename(file));
+  for (const part of parts) cpSync(path.join(from, part), path.join(to, part), { recursive: true, filter });
+}
+
+/** @param {string} folder */
+function readManifest(folder) {
+  return JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
+}
+
+/**
+ * @param {string} what
+ * @param {Promise<{ code: number, text: string }>} running
+ */
+async function must(what, running) {
+  const { code, text } = await running;
+  if (code !== 0) throw new Error(`${what} ended with ${code}:\n${text}`);
+}
