@@ -121,8 +121,8 @@ export function datasetTooLarge({ path, bytes, limit }: { path: string; bytes: n
 export function datasetPathOutside({ file, path }: { file: string; path: string }): UserError {
   return new UserError(
     'dataset-path-outside',
-    `'${file}' names '${path}', which is not inside the folder of that file.`,
-    'A file may only name data in its own folder or below, by a relative path and not through a link that leads out. Move the file next to the data, or give the data itself.',
+    `'${file}' leads to '${path}', which is outside its folder.`,
+    'Data may only be in the folder that was named or below, by a relative path and not through a link that leads out. Move the data there, or give the data itself.',
   );
 }
 
@@ -580,3 +580,32 @@ export function inputsNotOneImage({ path, found }: { path: string; found: readon
     'Calibration and evaluation work for models with a single image input; pruning by weights alone works for all.',
   );
 }
+
+export function verificationFailed({ check, detail }: { check: string; detail: string }): UserError {
+  return new UserError(
+    'verification-failed',
+    `The pruned model was not accepted: '${check}' failed: ${detail}.`,
+    'Nothing was saved. Protect the layers you suspect, and please report this with the recipe.',
+  );
+}
+
+export function layerUnknown({ layer, path }: { layer: string; path: string }): UserError {
+  return new UserError('layer-unknown', `${path} has no layer '${layer}'.`, 'List the layers with: espalier inspect <model>');
+}
+
+export function dataNeeded({ what }: { what: string }): UserError {
+  return new UserError('data-needed', `No dataset was given, but ${what} needs images.`, 'Choose a dataset (labels are optional), or the basis of the weights.');
+}
+
+export function modelChanged({ path }: { path: string }): UserError {
+  return new UserError('model-changed', `${path} changed on disk while it was being pruned.`, 'Nothing was written. Start the run again.');
+}
+
+export function recipeModelDiffers({ path, found, expected }: { path: string; found: string; expected: string }): UserError {
+  return new UserError(
+    'recipe-model-differs',
+    `${path} is not the model this recipe was made for: its sha256 is ${found.slice(0, 12)}…, expected ${expected.slice(0, 12)}….`,
+    'Use the original model, or remove "sha256" from the recipe to apply it to this one.',
+  );
+}
+

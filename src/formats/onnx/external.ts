@@ -23,9 +23,15 @@ export class ExternalFiles {
 
   constructor(private readonly modelPath: string) {}
 
-  /** Every file that was located, once, even when the model names it in several ways. */
+  /** What was located, one entry per location; several may lead to one file. */
   get located(): readonly ExternalFile[] {
-    return [...new Map([...this.files.values()].map((file) => [file.path, file])).values()];
+    return [...this.files.values()];
+  }
+
+  /** Bytes of all files. */
+  get bytes(): number {
+    const sizes = new Map(this.located.map((file) => [file.path, file.size]));
+    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
   }
 
   /**

@@ -92,7 +92,7 @@ function readModel(source: Source): Model {
     format: 'onnx',
     graph,
     metadata,
-    fileBytes: context.external.located.reduce((sum, file) => sum + file.size, size),
+    fileBytes: size + context.external.bytes,
     notes: notes(metadata, graph, hasTraining),
     file: { source, external: context.external, keptExternal: context.kept },
     close: () => source.close(),
