@@ -32,11 +32,14 @@ export interface Samples {
   readonly skipped: readonly SkippedImage[];
 }
 
-/** How image files are resized while they are decoded. Images stored as arrays keep their size. */
+/**
+ * How far image files may be shrunk while they are decoded, to save memory and time. Smaller images and those stored
+ * as arrays keep their size.
+ */
 export interface DecodeSize {
   readonly height: number;
   readonly width: number;
-  /** `fill` takes exactly this size; `outside` keeps the aspect ratio and covers it. */
+  /** `fill` shrinks to this size; `outside` keeps the aspect ratio and covers it. */
   readonly fit: 'fill' | 'outside';
 }
 

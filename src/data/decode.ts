@@ -1,6 +1,6 @@
 /**
  * Decodes image files with sharp (libvips). Pixels come out as other frameworks see them: EXIF rotation applied,
- * colour profiles ignored, transparency dropped, 8 bits per channel, first frame only.
+ * colour profiles ignored, transparency dropped, 8 bits per channel, first frame only. Gray comes as RGB.
  */
 import sharp, { type Sharp } from 'sharp';
 import type { DecodedImage, DecodeSize } from './dataset';
@@ -32,11 +32,14 @@ const open = (file: string | Buffer): Sharp => {
   return sharp(file, { limitInputPixels: maxPixels, failOn: 'error', ignoreIcc: true, sequentialRead: true });
 };
 
-/** Decodes one file, resized when a size is given (bilinear, with smoothing when it shrinks). */
+/**
+ * Decodes one file. When a size is given, axes that are longer are shrunk to it on the way (bilinear, smoothed);
+ * shorter ones are left, since libvips enlarges with another filter and half a pixel aside.
+ */
 export async function decodeImage(file: string | Buffer, size?: DecodeSize | null): Promise<DecodedImage> {
   let image = open(file).autoOrient();
   // Loading a JPEG at an eighth of its size is faster but changes the pixels that a model was trained to see.
-  if (size) image = image.resize({ ...size, kernel: 'linear', fastShrinkOnLoad: false });
+  if (size) image = image.resize({ ...size, kernel: 'linear', withoutEnlargement: true, fastShrinkOnLoad: false });
   const { data, info } = await image.removeAlpha().raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   return { data, channels: info.channels, height: info.height, width: info.width, layout: 'HWC' };
 }

@@ -1,12 +1,12 @@
 /**
  * A folder of class folders with images, numbered in the order of their names (by code unit, as PyTorch and Keras
  * do). A folder with images and no class folders is a dataset without labels. Links that lead out of the folder are
- * left out, and said so.
+ * left out, and said so; links to folders within would only show the same images twice, and are left out too.
  */
 import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { datasetEmpty } from '../errors';
+import { datasetEmpty, datasetPathOutside } from '../errors';
 import { isInside } from './confine';
 import type { Dataset, OpenOptions } from './dataset';
 import { imageExtensions } from './decode';
@@ -16,9 +16,6 @@ import { checkCancelled } from './limit';
 import { chooseSplit, splitOfName } from './split';
 
 const isImage = (name: string): boolean => imageExtensions.includes(path.extname(name).toLowerCase());
-
-/** A file system deeper than this below a class is a loop of links or not a dataset. */
-const maxDepth = 16;
 
 interface Walk {
   /** Free of links. */
@@ -38,13 +35,16 @@ export async function openFolders(dataPath: string, options: OpenOptions): Promi
   const names: string[] = [];
   for (const folder of classFolders.sort(byCodeUnit)) {
     const before = files.length;
-    await collect(walk, folder, files, 0);
+    await collect(walk, folder, files);
     for (let i = before; i < files.length; i++) names.push(path.basename(folder));
   }
   const labelled = files.length > 0;
   if (!labelled) files.push(...top.images);
   else if (top.images.length > 0) warnings.push(`${top.images.length} images outside the class folders were left out.`);
-  if (files.length === 0) throw datasetEmpty(dataPath);
+  if (files.length === 0)
+    throw walk.outside.length > 0
+      ? datasetPathOutside({ file: dataPath, path: walk.outside[0] })
+      : datasetEmpty(dataPath);
   if (walk.outside.length > 0)
     warnings.push(
       `${walk.outside.length} links that lead out of the folder were left out: ${walk.outside.slice(0, 3).join(', ')}.`,
@@ -86,10 +86,10 @@ function numberClasses(dataPath: string, names: string[], options: OpenOptions, 
   return labelsFromNumbers(dataPath, Int32Array.from(names, Number), { classes: options.classes });
 }
 
-async function collect(walk: Walk, folder: string, files: string[], depth: number): Promise<void> {
+async function collect(walk: Walk, folder: string, files: string[]): Promise<void> {
   const { images, folders } = await list(walk, folder);
   for (const image of images) files.push(path.join(folder, image));
-  if (depth < maxDepth) for (const inner of folders) await collect(walk, path.join(folder, inner), files, depth + 1);
+  for (const inner of folders) await collect(walk, path.join(folder, inner), files);
 }
 
 /** Names of the images and folders in a folder, sorted; hidden ones are left out. */
@@ -114,5 +114,5 @@ async function kindOf(walk: Walk, relative: string, entry: Dirent): Promise<'fil
     walk.outside.push(relative);
     return null;
   }
-  return (await stat(target)).isDirectory() ? 'folder' : 'file';
+  return (await stat(target)).isFile() ? 'file' : null;
 }

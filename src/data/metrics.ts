@@ -64,10 +64,12 @@ export interface Score {
   readonly confidence: readonly [number, number];
   /** Mean cross-entropy, natural logarithm. */
   readonly loss: number;
-  /** confusion[actual * classCount + predicted]. */
+  /** confusion[actual * classCount + predicted]; empty for more classes than a table can be read of. */
   readonly confusion: Uint32Array;
   readonly classCount: number;
 }
+
+const maxConfusionClasses = 4096;
 
 /** Adds up the scores of batches. */
 export class ClassifierScore {
@@ -93,7 +95,7 @@ export class ClassifierScore {
     const classCount = Math.max(width, 2);
     if (this.#classCount === 0) {
       this.#classCount = classCount;
-      this.#confusion = new Uint32Array(classCount * classCount);
+      if (classCount <= maxConfusionClasses) this.#confusion = new Uint32Array(classCount * classCount);
     }
     labels.forEach((label, i) => {
       if (label < 0 || label >= classCount)
@@ -108,7 +110,7 @@ export class ClassifierScore {
     if (predicted === label) this.#correct += 1;
     // Outputs that are not numbers are wrong, and are no class to be confused with.
     if (predicted >= 0) {
-      this.#confusion[label * this.#classCount + predicted] += 1;
+      if (this.#confusion.length > 0) this.#confusion[label * this.#classCount + predicted] += 1;
       if (rankOf(row, label) < 5) this.#top5 += 1;
     }
     this.#probabilities &&= isDistribution(row);

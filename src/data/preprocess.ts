@@ -10,7 +10,7 @@ import { resizeBilinear } from './resize';
 
 export interface Preprocessor {
   readonly preprocessing: Preprocessing;
-  /** For {@link Dataset.read}: image files are resized while they are decoded. */
+  /** For a dataset's `read`: image files are shrunk while they are decoded. */
   readonly decodeSize: DecodeSize | null;
   /** Channels of the model's input: 1 or 3. */
   readonly channels: number;
