@@ -8,6 +8,7 @@
 // (`dist/node_modules`). It fails when the result is too large.
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { ensureInstalled } from './install.mjs';
 import { root } from './paths.mjs';
 import { npm, run } from './processes.mjs';
 
@@ -25,7 +26,13 @@ if (process.argv.includes('--list')) {
   console.error(`No VSIX can be made for ${target}; there are: ${targets.join(', ')}`);
   process.exitCode = 2;
 } else {
-  await makeVsix();
+  try {
+    await ensureInstalled();
+    await makeVsix();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
 }
 
 async function makeVsix() {
@@ -95,9 +102,9 @@ async function addNativePackages(destination) {
  * @returns {Promise<{ folder: string, names: readonly string[] }>}
  */
 async function sharpBinaries(modules) {
-  const versions = readManifest(path.join(modules, 'sharp')).optionalDependencies;
+  const { version, optionalDependencies } = readManifest(path.join(modules, 'sharp'));
   // On Windows libvips comes in the first of the two.
-  const names = [`@img/sharp-${target}`, `@img/sharp-libvips-${target}`].filter((name) => name in versions);
+  const names = [`@img/sharp-${target}`, `@img/sharp-libvips-${target}`].filter((name) => name in optionalDependencies);
   if (names.every((name) => existsSync(path.join(modules, name)))) return { folder: modules, names };
 
   const fetched = path.join(root, 'out/package', `${target}-native`);
@@ -106,8 +113,7 @@ async function sharpBinaries(modules) {
   writeFileSync(path.join(fetched, 'package.json'), '{ "private": true }\n');
   const [system, cpu] = target.split('-');
   const platform = [`--os=${system}`, `--cpu=${cpu}`, ...(system === 'linux' ? ['--libc=glibc'] : [])];
-  const exact = names.map((name) => `${name}@${versions[name]}`);
-  await must('npm', npm(['install', '--no-save', ...platform, ...exact], { cwd: fetched, output: 'keep' }));
+  await must('npm', npm(['install', '--no-save', ...platform, `sharp@${version}`], { cwd: fetched, output: 'keep' }));
   return { folder: path.join(fetched, 'node_modules'), names };
 }
 
