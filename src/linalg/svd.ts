@@ -37,6 +37,22 @@ export function singularValues(block: Block, rows: number, cols: number): Float6
 }
 
 /**
+ * Singular values of several matrices of one size that lie one after the other.
+ * @param data [blocks, rows, cols]
+ * @returns [blocks, min(rows, cols)], each block descending
+ * @throws UserError `non-finite-matrix`
+ */
+export function blockSingularValues(data: Block, blocks: number, rows: number, cols: number): Float64Array {
+  const rank = Math.min(rows, cols);
+  const size = rows * cols;
+  const values = new Float64Array(blocks * rank);
+  for (let block = 0; block < blocks; block++) {
+    values.set(singularValues(data.subarray(block * size, (block + 1) * size), rows, cols), block * rank);
+  }
+  return values;
+}
+
+/**
  * Thin singular value decomposition. Where M lacks rank, the bases are completed by vectors of singular value 0.
  * The signs of a pair U_j, V_j are arbitrary.
  * @param block M, row-major [rows, cols]

@@ -84,7 +84,7 @@ export interface Spectrum {
   /** The raw values, block after block; the same array as `singularValues` for one block. */
   readonly blockValues: Float64Array;
   readonly blocks: number;
-  /** energy[r] = Σ_{j≤r} σ² / Σ σ², r from 0; the last entry is 1. */
+  /** energy[r] = Σ_{j≤r} σ² / Σ σ², j and r from 0: what rank r + 1 keeps; the last entry is 1. */
   readonly energy: Float64Array;
   /** exp of the entropy of σ/Σσ (Roy & Vetterli, 2007). */
   readonly effectiveRank: number;
