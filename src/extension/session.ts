@@ -154,7 +154,12 @@ export class Session implements vscode.Disposable {
   }
 
   detail(layer: string): Promise<LayerDetail> {
-    return this.services.engine.request('detail', { path: this.path, layer, settings: this.settings });
+    return this.services.engine.request('detail', {
+      path: this.path,
+      layer,
+      settings: this.settings,
+      folder: this.folder,
+    });
   }
 
   /** Replaces some settings; `transient` ones are projected but are part of the step that follows. */
@@ -356,7 +361,11 @@ export class Session implements vscode.Disposable {
   private readonly projectLatest = latest(async (_: undefined) => {
     if (this.disposed) return;
     try {
-      const projection = await this.services.engine.request('project', { path: this.path, settings: this.settings });
+      const projection = await this.services.engine.request('project', {
+        path: this.path,
+        settings: this.settings,
+        folder: this.folder,
+      });
       if (!this.disposed) this.update({ projection });
     } catch (error) {
       this.fail(error);
