@@ -609,3 +609,11 @@ export function recipeModelDiffers({ path, found, expected }: { path: string; fo
   );
 }
 
+
+export function badUsage({ found, expected }: { found: string; expected: string }): UserError {
+  return new UserError('bad-usage', `Found ${found}, expected ${expected}.`, 'espalier help lists the commands and their options.');
+}
+
+export function outputNeeded(): UserError {
+  return new UserError('bad-usage', 'No output file was given, expected -o <file>.', 'Name the pruned model to write, or use --dry-run to see the plan.');
+}

@@ -9,7 +9,10 @@ import { storedTotals } from './totals';
 
 /** What is known of shapes: by value name, or why they are unknown. */
 export type KnownShapes =
-  | { readonly values: ReadonlyMap<string, readonly number[]>; readonly inputs: Readonly<Record<string, readonly number[]>> }
+  | {
+      readonly values: ReadonlyMap<string, readonly number[]>;
+      readonly inputs: Readonly<Record<string, readonly number[]>>;
+    }
   | { readonly reason: string };
 
 export function modelFacts(
@@ -68,7 +71,9 @@ export function layerFacts(layer: Layer, shapes: KnownShapes): LayerFacts {
       via: weight.via.map((n) => n.opType),
     },
     params: layerParams(layer),
-    bytes: byteLength(weight.ref.dtype, elementCount(weight.dims)) + (bias ? byteLength(bias.dtype, elementCount(bias.dims)) : 0),
+    bytes:
+      byteLength(weight.ref.dtype, elementCount(weight.dims)) +
+      (bias ? byteLength(bias.dtype, elementCount(bias.dims)) : 0),
     macs,
     macsReason: macs === null ? reasonForUnknownMacs(layer, shapes) : null,
     outputShape: nodeShapes.outputs[0] ?? null,
@@ -87,11 +92,18 @@ function reasonForUnknownMacs(layer: Layer, shapes: KnownShapes): string {
 function notes(graph: Graph, metadata: ModelMetadata, layers: readonly Layer[]): string[] {
   const found: string[] = [];
   const inside = layers.filter((layer) => layer.path.length).length;
-  if (inside) found.push(`${inside} of ${layers.length} layers lie inside control flow (If, Loop, Scan) and are left alone.`);
-  if (metadata.functions.length) found.push(`${metadata.functions.length} model-local functions are kept as they are and not looked into.`);
-  const quantized = layers.filter((layer) => layer.weight.via.some((n) => n.opType === 'DequantizeLinear') || !layer.weight.ref.dtype.includes('float')).length;
+  if (inside)
+    found.push(`${inside} of ${layers.length} layers lie inside control flow (If, Loop, Scan) and are left alone.`);
+  if (metadata.functions.length)
+    found.push(`${metadata.functions.length} model-local functions are kept as they are and not looked into.`);
+  const quantized = layers.filter(
+    (layer) =>
+      layer.weight.via.some((n) => n.opType === 'DequantizeLinear') || !layer.weight.ref.dtype.includes('float'),
+  ).length;
   if (quantized) found.push(`${quantized} layers have quantized weights: they can be inspected, not pruned.`);
-  const domains = new Set(graph.nodes.map((node) => node.domain).filter((domain) => domain !== '' && domain !== 'ai.onnx'));
+  const domains = new Set(
+    graph.nodes.map((node) => node.domain).filter((domain) => domain !== '' && domain !== 'ai.onnx'),
+  );
   if (domains.size) found.push(`Operators of other operator sets (${[...domains].join(', ')}) are kept as they are.`);
   return found;
 }

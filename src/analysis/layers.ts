@@ -117,7 +117,9 @@ function uniqueNames(layers: readonly Omit<Layer, 'name'>[]): string[] {
 function readableWeightName(name: string): string | undefined {
   if (!name || GENERATED.test(name)) return undefined;
   const first = (name.split(';')[0] as string).replace(/:\d+$/, '').replace(/\/ReadVariableOp(_\d+)?$/, '');
-  const stem = first.replace(/[._/](weight|kernel|depthwise_kernel|pointwise_kernel|W|w)(_quantized|_0)?$/, '').replace(/_w_0$/, '');
+  const stem = first
+    .replace(/[._/](weight|kernel|depthwise_kernel|pointwise_kernel|W|w)(_quantized|_0)?$/, '')
+    .replace(/_w_0$/, '');
   return stem || undefined;
 }
 

@@ -3,7 +3,7 @@
  * node reads as more than a setting; BatchNormalization's running statistics are weights in bytes, not parameters.
  * Each stored tensor counts once, however many nodes share it.
  */
-import { type Graph, type GraphNode } from '../graph/graph';
+import type { Graph, GraphNode } from '../graph/graph';
 import { producers, subgraphs } from '../graph/order';
 import { opDef } from '../ops';
 import { byteLength, dataTypes, elementCount } from '../tensor/dtype';
@@ -50,7 +50,10 @@ function visit(
       const stored = storedWeight(scope, name);
       if (!stored || PASS_THROUGH.has(node.opType)) continue; // counted where the value is used
       // A name may stand for different tensors in different subgraphs.
-      const key = scope.graph.initializers.has(stored.ref.name) || scope.producer.has(stored.ref.name) ? prefix + stored.ref.name : stored.ref.name;
+      const key =
+        scope.graph.initializers.has(stored.ref.name) || scope.producer.has(stored.ref.name)
+          ? prefix + stored.ref.name
+          : stored.ref.name;
       uses.set(key, (uses.get(key) ?? 0) + 1);
       if (!isParameterLike(stored.ref, node, i, stored.via)) continue;
       if (!opDef(node.opType, node.domain)?.settings?.includes(i)) parameters.set(key, stored.ref);
@@ -73,4 +76,12 @@ function isParameterLike(ref: TensorRef, node: GraphNode, input: number, via: re
   return !!rule && ([rule.weight].flat().includes(input) || rule.bias === input);
 }
 
-const PASS_THROUGH = new Set(['Identity', 'Transpose', 'DequantizeLinear', 'Cast', 'Constant', 'ConstantOfShape', 'Shape']);
+const PASS_THROUGH = new Set([
+  'Identity',
+  'Transpose',
+  'DequantizeLinear',
+  'Cast',
+  'Constant',
+  'ConstantOfShape',
+  'Shape',
+]);

@@ -2,7 +2,7 @@
  * Finds the stored tensor behind a layer's weight input: an initializer, a `Constant` node, an initializer seen
  * through `Identity`, `Transpose`, `Cast` or a `DequantizeLinear`, or a `ConstantOfShape` of a stored shape. Says how it was reached, and how to read it.
  */
-import { constantValue, type Graph, type GraphNode, attribute } from '../graph/graph';
+import { attribute, constantValue, type Graph, type GraphNode } from '../graph/graph';
 import { dataTypes, elementCount } from '../tensor/dtype';
 import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
 
@@ -62,14 +62,21 @@ export function storedWeight(scope: Scope, name: string): StoredWeight | undefin
 /** A ConstantOfShape with a stored shape: every element is the same, so nothing is read until it is asked for. */
 function constantOfShape(scope: Scope, node: GraphNode, name: string): TensorRef | undefined {
   const shape = node.inputs[0] ? storedWeight(scope, node.inputs[0]) : undefined;
-  if (shape?.ref.dtype !== 'int64' || shape.ref.dims.length !== 1 || (shape.ref.dims[0] as number) > 8) return undefined;
+  if (shape?.ref.dtype !== 'int64' || shape.ref.dims.length !== 1 || (shape.ref.dims[0] as number) > 8)
+    return undefined;
   const dims = Array.from(toFloat64(shape.ref.read()));
   const bytes = elementCount(dims) * 4;
   if (dims.some((d) => d < 0) || bytes > MAX_FILLED_BYTES) return undefined;
   const value = attribute(node, 'value', 'tensor');
   if (value && value.dtype !== 'float32') return undefined;
   const fill = value ? (toFloat64(value.read())[0] ?? 0) : 0;
-  return { name, dtype: 'float32', dims, bytes, read: () => float32Tensor(new Float32Array(elementCount(dims)).fill(fill), dims) };
+  return {
+    name,
+    dtype: 'float32',
+    dims,
+    bytes,
+    read: () => float32Tensor(new Float32Array(elementCount(dims)).fill(fill), dims),
+  };
 }
 
 /** A shape in a file may ask for any size; more than this is not a weight that could be looked at. */
@@ -80,7 +87,11 @@ function weight(ref: TensorRef, via: readonly GraphNode[]): StoredWeight | undef
   for (const node of via) {
     if (node.opType !== 'Transpose') continue;
     const perm = permutation(node, dims.length);
-    if (perm.length !== dims.length || new Set(perm).size !== perm.length || perm.some((axis) => dims[axis] === undefined)) {
+    if (
+      perm.length !== dims.length ||
+      new Set(perm).size !== perm.length ||
+      perm.some((axis) => dims[axis] === undefined)
+    ) {
       return undefined;
     }
     dims = perm.map((axis) => dims[axis] as number);
@@ -146,7 +157,11 @@ function dequantize(
   return out;
 }
 
-function transpose<T extends Float32Array | Float64Array>(data: T, dims: readonly number[], perm: readonly number[]): T {
+function transpose<T extends Float32Array | Float64Array>(
+  data: T,
+  dims: readonly number[],
+  perm: readonly number[],
+): T {
   const strides = dims.map((_, axis) => elementCount(dims.slice(axis + 1)));
   const outDims = perm.map((axis) => dims[axis] as number);
   const outStrides = perm.map((axis) => strides[axis] as number);

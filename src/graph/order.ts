@@ -46,7 +46,8 @@ export function subgraphs(node: GraphNode): { name: string; graph: Graph }[] {
   const found: { name: string; graph: Graph }[] = [];
   for (const [name, attribute] of node.attributes) {
     if (attribute.kind === 'graph') found.push({ name, graph: attribute.value });
-    else if (attribute.kind === 'graphs') attribute.value.forEach((graph, i) => found.push({ name: `${name}[${i}]`, graph }));
+    else if (attribute.kind === 'graphs')
+      attribute.value.forEach((graph, i) => found.push({ name: `${name}[${i}]`, graph }));
   }
   return found;
 }

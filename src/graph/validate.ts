@@ -10,6 +10,7 @@ import { type Graph, type GraphNode, nodeLabel } from './graph';
 import { producers, readsOf, subgraphs } from './order';
 
 interface Scope {
+  readonly graph: Graph;
   readonly defined: ReadonlySet<string>;
   readonly outer: Scope | null;
 }
@@ -29,9 +30,9 @@ function validate(graph: Graph, outer: Scope | null): void {
   // Before IR version 4, initializers are the default values of inputs and bear their names.
   for (const name of graph.initializers.keys()) defined.add(name);
   for (const name of graph.sparseInitializers ?? []) defined.add(name);
-  const scope: Scope = { defined, outer };
+  const scope: Scope = { graph, defined, outer };
   for (const node of graph.nodes) {
-    for (const input of node.inputs) if (input !== '' && !isVisible(input, scope)) throw notDefined(graph, node, input);
+    for (const input of node.inputs) if (input !== '' && !isVisible(input, scope)) throw notDefined(scope, node, input);
     for (const child of subgraphs(node)) validate(child.graph, scope);
     for (const output of node.outputs) if (output !== '') define(output);
   }
@@ -43,12 +44,14 @@ function isVisible(name: string, scope: Scope | null): boolean {
   return false;
 }
 
-function notDefined(graph: Graph, node: GraphNode, value: string): Error {
-  const producer = producers(graph).get(value);
+function notDefined(scope: Scope, node: GraphNode, value: string): Error {
   const where = { value, node: nodeLabel(node) };
-  if (!producer) return undefinedValue(where);
-  if (isCyclic(graph)) return cyclicGraph(where);
-  return valueBeforeDefinition({ ...where, producer: nodeLabel(producer) });
+  for (let at: Scope | null = scope; at; at = at.outer) {
+    const producer = producers(at.graph).get(value);
+    if (!producer) continue;
+    return isCyclic(at.graph) ? cyclicGraph(where) : valueBeforeDefinition({ ...where, producer: nodeLabel(producer) });
+  }
+  return undefinedValue(where);
 }
 
 /** Whether no order of the nodes defines every value before its use (Kahn, 1962). */

@@ -36,5 +36,13 @@ function matMulMacs(left: number) {
 }
 
 export const MatMul: OpDef = { layer: { weight: [1, 0], matrices: matMulMatrices }, macs: matMulMacs(0) };
-export const MatMulInteger: OpDef = { settings: [2, 3], layer: { weight: [1, 0], matrices: matMulMatrices }, macs: matMulMacs(0) };
-export const QLinearMatMul: OpDef = { settings: [1, 2, 4, 5, 6, 7], layer: { weight: [3, 0], matrices: matMulMatrices }, macs: matMulMacs(0) };
+export const MatMulInteger: OpDef = {
+  settings: [2, 3],
+  layer: { weight: [1, 0], matrices: matMulMatrices },
+  macs: matMulMacs(0),
+};
+export const QLinearMatMul: OpDef = {
+  settings: [1, 2, 4, 5, 6, 7],
+  layer: { weight: [3, 0], matrices: matMulMatrices },
+  macs: matMulMacs(0),
+};

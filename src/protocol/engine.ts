@@ -17,9 +17,12 @@ export interface EngineMethods {
   shapes(params: { path: string; shapes?: InputShapes }): ModelFacts;
   /** Spectra of some layers; those without a matrix form are left out. */
   spectra(params: { path: string; layers: readonly string[] }): Spectrum[];
-  /** What the settings would do. Uses calibrated activation bases when `calibrate` ran for the same data. */
-  project(params: { path: string; settings: PruneSettings }): Projection;
-  detail(params: { path: string; layer: string; settings: PruneSettings }): LayerDetail;
+  /**
+   * What the settings would do. Uses calibrated activation bases when `calibrate` ran for the same data, else the
+   * weights. Relative data paths in the settings start at `folder`.
+   */
+  project(params: { path: string; settings: PruneSettings; folder: string }): Projection;
+  detail(params: { path: string; layer: string; settings: PruneSettings; folder: string }): LayerDetail;
   /** Collects activation moments on the settings' data; cached. Progress. */
   calibrate(params: { path: string; settings: PruneSettings; folder: string }): { images: number };
   dataset(params: { path: string; model?: string; preprocessing?: PreprocessingInput }): DatasetFacts;
@@ -33,7 +36,7 @@ export interface EngineMethods {
     device?: PruneSettings['device'];
     threads?: number;
     shapes?: InputShapes;
-  }): { accuracy: AccuracyFacts; latency: LatencyFacts };
+  }): { accuracy: AccuracyFacts; latency: LatencyFacts | null };
   /** The whole way: calibrate, decompose, refit, write a candidate into `storage`, verify, evaluate, measure. Progress. */
   run(params: {
     path: string;

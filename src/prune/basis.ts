@@ -40,7 +40,8 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
   const overrideOf = matchOverrides(settings.layers);
   const isProtected = matchAny(settings.protect);
   const kindOf = settings.target.kind;
-  const measure = (cost: Cost): number => (kindOf === 'macs' ? (cost.macs ?? 0) : kindOf === 'params' ? cost.params : cost.bytes);
+  const measure = (cost: Cost): number =>
+    kindOf === 'macs' ? (cost.macs ?? 0) : kindOf === 'params' ? cost.params : cost.bytes;
 
   const fixed = new Map<string, { rank: number | null; reason: string | null }>();
   const open: { layer: LayerFacts; shape: LayerShape; scores: Float64Array; candidate: Candidate }[] = [];
@@ -55,8 +56,15 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
       continue;
     }
     const scores = scoreBases(layer, energy, options.score);
-    details.set(layer.name, { layer: layer.name, basis: input.basis, importance: scores, threshold: null, energy: cumulative(energy) });
-    const wished = override?.rank ?? (override?.ratio === undefined ? undefined : Math.round(override.ratio * layer.fullRank));
+    details.set(layer.name, {
+      layer: layer.name,
+      basis: input.basis,
+      importance: scores,
+      threshold: null,
+      energy: cumulative(energy),
+    });
+    const wished =
+      override?.rank ?? (override?.ratio === undefined ? undefined : Math.round(override.ratio * layer.fullRank));
     if (wished !== undefined) {
       const rank = roundRank(Math.min(wished, scores.length), settings.multiple, scores.length);
       const whole = rank >= layer.fullRank;
@@ -71,13 +79,25 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
 
   const before = facts.totals;
   const budget = budgetOf(settings, before, facts);
-  const spent = facts.layers.reduce((sum, layer) => {
-    const choice = fixed.get(layer.name);
-    if (!choice) return sum;
-    const shape = shapes.get(layer.name);
-    return sum + (shape ? measure(choice.rank === null ? originalCost(shape) : factorizedCost(shape, choice.rank)) : measure(layer));
-  }, otherThanLayers(before, facts, measure));
-  const allocation = allocateRanks(open.map((o) => o.candidate), budget - spent, settings.multiple);
+  const spent = facts.layers.reduce(
+    (sum, layer) => {
+      const choice = fixed.get(layer.name);
+      if (!choice) return sum;
+      const shape = shapes.get(layer.name);
+      return (
+        sum +
+        (shape
+          ? measure(choice.rank === null ? originalCost(shape) : factorizedCost(shape, choice.rank))
+          : measure(layer))
+      );
+    },
+    otherThanLayers(before, facts, measure),
+  );
+  const allocation = allocateRanks(
+    open.map((o) => o.candidate),
+    budget - spent,
+    settings.multiple,
+  );
   const ranks = new Map(open.map(({ layer }, i) => [layer.name, allocation.ranks[i] as number | null]));
   for (const { layer } of open) {
     details.set(layer.name, { ...(details.get(layer.name) as LayerDetail), threshold: allocation.threshold });
@@ -89,11 +109,27 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
     const shape = shapes.get(layer.name);
     if (rank === null || !shape) {
       const reason = choice ? choice.reason : 'whole: a cheaper rank would lose more than it saves';
-      return { layer: layer.name, action: 'keep', reason, rank: layer.fullRank, params: layer.params, macs: layer.macs, bytes: layer.bytes, error: 0 };
+      return {
+        layer: layer.name,
+        action: 'keep',
+        reason,
+        rank: layer.fullRank,
+        params: layer.params,
+        macs: layer.macs,
+        bytes: layer.bytes,
+        error: 0,
+      };
     }
     const cost = options.finish === 'recombined' ? recombinedCost(shape) : factorizedCost(shape, rank);
     const energy = (details.get(layer.name) as LayerDetail).energy;
-    return { layer: layer.name, action: 'factorize', reason: null, rank, ...cost, error: Math.max(0, 1 - (energy[rank] as number)) };
+    return {
+      layer: layer.name,
+      action: 'factorize',
+      reason: null,
+      rank,
+      ...cost,
+      error: Math.max(0, 1 - (energy[rank] as number)),
+    };
   });
   const after = totalsAfter(input, layers, options.finish);
   return {
@@ -102,7 +138,13 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
         .filter((layer) => layer.action === 'factorize')
         .map(({ layer, rank }) => ({ kind: 'factorize', layer, rank, finish: options.finish })),
     },
-    projection: { before, after, layers, basis: input.basis, shortfall: shortfallOf(allocation.met, settings, before, after, budget) },
+    projection: {
+      before,
+      after,
+      layers,
+      basis: input.basis,
+      shortfall: shortfallOf(allocation.met, settings, before, after, budget),
+    },
     details,
   };
 }
@@ -114,7 +156,8 @@ export function scoreBases(layer: LayerFacts, energy: Float64Array, score: 'ener
   const matrices = layer.matrices as NonNullable<LayerFacts['matrices']>;
   const weights = matrices.blocks * (matrices.rows + matrices.cols);
   // Without shapes, the weights saved stand in for the MACs saved.
-  const saved = layer.macs === null ? weights : (layer.macs * weights) / (matrices.blocks * matrices.rows * matrices.cols);
+  const saved =
+    layer.macs === null ? weights : (layer.macs * weights) / (matrices.blocks * matrices.rows * matrices.cols);
   const unit = (total || 1) * (score === 'energy' ? 1 : saved);
   return energy.map((e) => e / unit);
 }
@@ -160,11 +203,21 @@ function budgetOf({ target }: PruneSettings, before: Totals, facts: ModelFacts):
 /** What the model costs beside its layers: normalisation parameters, embeddings. */
 function otherThanLayers(before: Totals, facts: ModelFacts, measure: (cost: Cost) => number): number {
   const layers = facts.layers.reduce((sum, layer) => sum + measure(layer), 0);
-  return measure({ macs: facts.layers.reduce((sum, l) => sum + (l.macs ?? 0), 0), params: before.params, bytes: before.bytes }) - layers;
+  return (
+    measure({
+      macs: facts.layers.reduce((sum, l) => sum + (l.macs ?? 0), 0),
+      params: before.params,
+      bytes: before.bytes,
+    }) - layers
+  );
 }
 
 /** Totals after the cuts: what they add, less the stored tensors that nothing reads any more. */
-function totalsAfter({ facts, shapes, uses }: BasisInput, layers: readonly LayerProjection[], finish: 'two-layers' | 'recombined'): Totals {
+function totalsAfter(
+  { facts, shapes, uses }: BasisInput,
+  layers: readonly LayerProjection[],
+  finish: 'two-layers' | 'recombined',
+): Totals {
   const left = new Map(uses);
   let { params, bytes } = facts.totals;
   let saved = 0;
@@ -190,7 +243,13 @@ function totalsAfter({ facts, shapes, uses }: BasisInput, layers: readonly Layer
   return { params, bytes, macs: facts.totals.macs === null ? null : facts.totals.macs - saved };
 }
 
-function shortfallOf(met: boolean, { target }: PruneSettings, before: Totals, after: Totals, budget: number): string | null {
+function shortfallOf(
+  met: boolean,
+  { target }: PruneSettings,
+  before: Totals,
+  after: Totals,
+  budget: number,
+): string | null {
   const reached = target.kind === 'macs' ? after.macs : target.kind === 'params' ? after.params : after.bytes;
   const start = target.kind === 'macs' ? before.macs : target.kind === 'params' ? before.params : before.bytes;
   if (met || reached === null || start === null || reached <= budget) return null;

@@ -3,6 +3,7 @@
  * F, a layer's output as [channels, positions], and only c×c numbers come back, to be summed in float64.
  */
 import type { Layer } from '../analysis/layers';
+import type { CrossMoments, Moments } from '../analysis/moments';
 import { serializeGraph } from '../formats/onnx/serialize';
 import { reduceSum } from '../graph/build';
 import { type Graph, type GraphNode, ints, type ModelMetadata, makeNode, type ValueInfo } from '../graph/graph';
@@ -13,15 +14,6 @@ import { createSession, type SessionOptions } from './session';
 
 /** One batch of inputs. */
 export type Feeds = Readonly<Record<string, Tensor>>;
-
-export interface Moments {
-  /** Positions (images × output pixels) they were taken over. */
-  readonly count: number;
-  /** E[y], per channel. */
-  readonly mean: Float64Array;
-  /** E[(y−μ)(y−μ)ᵀ], channels × channels. */
-  readonly covariance: Float64Array;
-}
 
 /** A value whose moments are wanted: its rank, and which axis counts channels. */
 export interface Observed {
@@ -47,7 +39,10 @@ export async function collectMoments(
   options: SessionOptions & { onBatch?: () => void; signal?: AbortSignal } = {},
 ): Promise<Map<string, Moments>> {
   const program = momentProgram(graph, metadata, observed);
-  const session = await createSession(serializeGraph(program.graph, metadata), { ...options, label: 'the calibration program' });
+  const session = await createSession(serializeGraph(program.graph, metadata), {
+    ...options,
+    label: 'the calibration program',
+  });
   const sums = observed.map(() => new PairSums());
   try {
     for await (const feeds of batches) {
@@ -104,7 +99,8 @@ function centred(product: Float64Array, a: Float64Array, b: Float64Array, count:
   const out = new Float64Array(product.length);
   for (let i = 0; i < a.length; i++) {
     for (let j = 0; j < b.length; j++) {
-      out[i * b.length + j] = (product[i * b.length + j] as number) / (count || 1) - (a[i] as number) * (b[j] as number);
+      out[i * b.length + j] =
+        (product[i * b.length + j] as number) / (count || 1) - (a[i] as number) * (b[j] as number);
     }
   }
   return out;
@@ -113,12 +109,24 @@ function centred(product: Float64Array, a: Float64Array, b: Float64Array, count:
 function momentProgram(graph: Graph, metadata: ModelMetadata, observed: readonly Observed[]) {
   const fresh = freshNames(graph);
   const kit = flattenKit(fresh, metadata);
-  const nodes: GraphNode[] = [...upstream(graph, observed.map((o) => o.value))];
+  const nodes: GraphNode[] = [
+    ...upstream(
+      graph,
+      observed.map((o) => o.value),
+    ),
+  ];
   const outputs = observed.map((o): MomentOutputs => {
     const F = kit.flatten(o, nodes);
     return { product: kit.product(F, F, nodes), sum: kit.sum(F, nodes), size: kit.size(F, nodes) };
   });
-  return { graph: kit.graph(graph, nodes, outputs.flatMap((o) => [o.product, o.sum, o.size])), outputs };
+  return {
+    graph: kit.graph(
+      graph,
+      nodes,
+      outputs.flatMap((o) => [o.product, o.sum, o.size]),
+    ),
+    outputs,
+  };
 }
 
 /** Emits the nodes that turn values into [channels, positions] and multiply them. */
@@ -163,16 +171,6 @@ function flattenKit(fresh: (wish: string) => string, metadata: ModelMetadata) {
   };
 }
 
-/** Joint moments of two values of two networks on the same data. */
-export interface CrossMoments {
-  readonly meanY: Float64Array;
-  readonly meanZ: Float64Array;
-  /** Cov(Y, Z), channels of Y × channels of Z. */
-  readonly crossYZ: Float64Array;
-  /** Cov(Z, Z). */
-  readonly covarianceZ: Float64Array;
-}
-
 /**
  * Joint moments of Y in one graph and Z in another, fed with the same batches. Each graph runs only as far as its value.
  */
@@ -184,7 +182,10 @@ export async function collectCrossMoments(
   options: SessionOptions & { signal?: AbortSignal } = {},
 ): Promise<CrossMoments> {
   const [runY, runZ] = await Promise.all([prefixSession(y, metadata, options), prefixSession(z, metadata, options)]);
-  const pair = await createSession(serializeGraph(pairProgram(metadata, y, z), metadata), { ...options, label: 'the refit program' });
+  const pair = await createSession(serializeGraph(pairProgram(metadata, y, z), metadata), {
+    ...options,
+    label: 'the refit program',
+  });
   let YZ = new Float64Array(0);
   let ZZ = new Float64Array(0);
   let sumY = new Float64Array(0);
@@ -222,7 +223,11 @@ export async function collectCrossMoments(
   return { meanY, meanZ, crossYZ: centred(YZ, meanY, meanZ, count), covarianceZ: centred(ZZ, meanZ, meanZ, count) };
 }
 
-function prefixSession({ graph, value }: { graph: Graph; value: string }, metadata: ModelMetadata, options: SessionOptions) {
+function prefixSession(
+  { graph, value }: { graph: Graph; value: string },
+  metadata: ModelMetadata,
+  options: SessionOptions,
+) {
   const nodes = upstream(graph, [value]);
   const prefix: Graph = {
     name: 'prefix',
@@ -243,7 +248,9 @@ function pairProgram(metadata: ModelMetadata, y: Observed, z: Observed): Graph {
   const empty: Graph = {
     name: 'pair',
     nodes: [],
-    inputs: ports.map(({ name, rank }): ValueInfo => ({ name, dtype: 'float32', shape: Array.from({ length: rank }, () => '') })),
+    inputs: ports.map(
+      ({ name, rank }): ValueInfo => ({ name, dtype: 'float32', shape: Array.from({ length: rank }, () => '') }),
+    ),
     outputs: [],
     valueInfo: [],
     initializers: new Map(),
@@ -260,5 +267,9 @@ function pairProgram(metadata: ModelMetadata, y: Observed, z: Observed): Graph {
     ['size', kit.size(FY, nodes)],
   ];
   for (const [name, value] of named) nodes.push(makeNode('Identity', [value], [name]));
-  return kit.graph(empty, nodes, named.map(([name]) => name));
+  return kit.graph(
+    empty,
+    nodes,
+    named.map(([name]) => name),
+  );
 }

@@ -17,7 +17,10 @@ const eventSchema = z.object({
   args: z.object({ op_name: z.string().optional() }).loose(),
 });
 
-/** Median milliseconds per run of each node the runtime executed, by the name the runtime gave it. */
+/** What the runtime calls the kernels of layers, fused or not. */
+const LAYER_KERNEL = /Conv|Gemm|MatMul/;
+
+/** Median milliseconds per run of each convolution and matrix product the runtime executed, by the runtime's name. */
 export async function profileNodes(
   model: string | Uint8Array,
   feeds: Readonly<Record<string, Tensor>>,
@@ -44,6 +47,7 @@ function medians(events: readonly unknown[]): Map<string, number> {
   for (const event of events) {
     const parsed = eventSchema.safeParse(event);
     if (!parsed.success || parsed.data.cat !== 'Node' || !parsed.data.name.endsWith('_kernel_time')) continue;
+    if (!LAYER_KERNEL.test(parsed.data.args.op_name ?? '')) continue;
     const name = parsed.data.name.slice(0, -'_kernel_time'.length);
     const list = times.get(name);
     if (list) list.push(parsed.data.dur / 1000);

@@ -123,7 +123,11 @@ function fromRuntime(value: ort.Tensor): Tensor {
 /** ONNX Runtime's message without the source location it starts with. */
 function runtimeMessage(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/^Error: /, '').replace(/\s+/g, ' ').trim().slice(0, 600);
+  return text
+    .replace(/^Error: /, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, 600);
 }
 
 /** Devices the installed runtime was built for. */

@@ -7,7 +7,15 @@
 import type { Layer } from '../analysis/layers';
 import { shapesUnknown } from '../errors';
 import { serializeGraph } from '../formats/onnx/serialize';
-import { attribute, type Graph, type GraphNode, int, type ModelMetadata, makeNode, type ValueInfo } from '../graph/graph';
+import {
+  attribute,
+  type Graph,
+  type GraphNode,
+  int,
+  type ModelMetadata,
+  makeNode,
+  type ValueInfo,
+} from '../graph/graph';
 import { freshNames } from '../graph/names';
 import { upstream } from '../graph/order';
 import { byteLength, elementCount } from '../tensor/dtype';
@@ -39,7 +47,9 @@ export function inputShapes(graph: Graph, given: InputShapes = {}): Record<strin
     if (!shape && !wish) throw shapesUnknown({ reason: `input '${name}' declares no shape` });
     const declared = shape ?? (wish as readonly number[]);
     if (wish && wish.length !== declared.length) {
-      throw shapesUnknown({ reason: `input '${name}' has ${declared.length} dimensions, but ${wish.length} sizes were given` });
+      throw shapesUnknown({
+        reason: `input '${name}' has ${declared.length} dimensions, but ${wish.length} sizes were given`,
+      });
     }
     shapes[name] = declared.map((size, axis) => {
       if (typeof size === 'number' && size > 0) {
@@ -95,8 +105,17 @@ export async function probeShapes(
 ): Promise<Map<string, readonly number[]>> {
   const wanted = [...new Set(values)].filter((name) => name !== '');
   const known = new Map<string, readonly number[]>(Object.entries(shapes));
-  const probe = probeGraph(graph, metadata, layers, wanted.filter((name) => !known.has(name)));
-  const session = await createSession(serializeGraph(probe.graph, metadata), { optimize: 'off', threads: 1, label: 'the shape probe' });
+  const probe = probeGraph(
+    graph,
+    metadata,
+    layers,
+    wanted.filter((name) => !known.has(name)),
+  );
+  const session = await createSession(serializeGraph(probe.graph, metadata), {
+    optimize: 'off',
+    threads: 1,
+    label: 'the shape probe',
+  });
   try {
     const results = await session.run(dummyInputs(probe.graph, shapes));
     for (const [value, output] of probe.outputs) {
@@ -124,9 +143,12 @@ function probeGraph(graph: Graph, metadata: ModelMetadata, layers: readonly Laye
   for (const [value, output] of outputs) nodes.push(makeNode('Shape', [value], [output]));
   const made = largeTensors(graph, nodes, fresh, initializers);
   const reads = new Set([...made, ...nodes].flatMap((node) => [...node.inputs]));
-  const whole = graph.nodes.some((node) => [...node.attributes.values()].some((a) => a.kind === 'graph' || a.kind === 'graphs'));
+  const whole = graph.nodes.some((node) =>
+    [...node.attributes.values()].some((a) => a.kind === 'graph' || a.kind === 'graphs'),
+  );
   for (const [name, ref] of graph.initializers) {
-    if (!initializers.has(name) && (whole || reads.has(name)) && !made.some((n) => n.outputs[0] === name)) initializers.set(name, ref);
+    if (!initializers.has(name) && (whole || reads.has(name)) && !made.some((n) => n.outputs[0] === name))
+      initializers.set(name, ref);
   }
   return {
     graph: {
@@ -156,7 +178,14 @@ function thinned(
   const thin = (axis: number, small: readonly number[], changes: GraphNode['attributes'] = new Map()): GraphNode[] => {
     const W = fresh('probe_weight');
     const type = weight.ref.dtype;
-    initializers.set(W, memoryTensor(W, { dtype: type, dims: small, data: dataFromBytes(type, new Uint8Array(byteLength(type, elementCount(small)))) }));
+    initializers.set(
+      W,
+      memoryTensor(W, {
+        dtype: type,
+        dims: small,
+        data: dataFromBytes(type, new Uint8Array(byteLength(type, elementCount(small)))),
+      }),
+    );
     const slice = fresh('probe_channel');
     const inputs = node.inputs.map((name, i) => (i === 0 ? slice : i === weightInput ? W : name));
     return [

@@ -4,11 +4,12 @@
  * A metric d weighs output channels (the BatchNormalization behind the layer): the basis is orthonormal for d∘y.
  * With V the kept basis vectors as columns and D = diag(d): A = Vᵀ·D·W and B = D⁻¹·V, so B·A projects the outputs.
  */
-import type { LayerMatrix } from './layerMatrix';
+
 import { eigenDecomposition } from '../linalg/eigen';
 import { multiply, multiplyTransposed } from '../linalg/matrix';
 import { thinSvd } from '../linalg/svd';
 import type { Factors } from './factorize';
+import type { LayerMatrix } from './layerMatrix';
 
 /** A basis of each block's outputs, best vectors first. */
 export interface OutputBasis {
@@ -64,10 +65,14 @@ export function activationBasis(matrix: LayerMatrix, covariance: Float64Array, m
       const o = b * outputs + i;
       for (let j = 0; j < outputs; j++) {
         const p = b * outputs + j;
-        weighted[i * outputs + j] = (metric[o] as number) * (covariance[o * total + p] as number) * (metric[p] as number);
+        weighted[i * outputs + j] =
+          (metric[o] as number) * (covariance[o * total + p] as number) * (metric[p] as number);
       }
     }
-    const found = size < outputs ? withinSpan(weighted, leftSingular(matrix, metric, b).left, size, outputs) : eigenDecomposition(weighted, outputs);
+    const found =
+      size < outputs
+        ? withinSpan(weighted, leftSingular(matrix, metric, b).left, size, outputs)
+        : eigenDecomposition(weighted, outputs);
     vectors.set(found.vectors.subarray(0, size * outputs), b * size * outputs);
     for (let j = 0; j < size; j++) energy[j] = (energy[j] as number) + Math.max(0, found.values[j] as number);
   }
@@ -75,7 +80,12 @@ export function activationBasis(matrix: LayerMatrix, covariance: Float64Array, m
 }
 
 /** Eigenvectors of Q·S·Qᵀ for orthonormal rows Q [size, n], as rows in the large space. */
-function withinSpan(S: Float64Array, Q: Float64Array, size: number, n: number): { values: Float64Array; vectors: Float64Array } {
+function withinSpan(
+  S: Float64Array,
+  Q: Float64Array,
+  size: number,
+  n: number,
+): { values: Float64Array; vectors: Float64Array } {
   const small = multiplyTransposed(multiply(Q, S, size, n, n), Q, size, n, size);
   const { values, vectors } = eigenDecomposition(small, size);
   return { values, vectors: multiply(vectors, Q, size, size, n) };
@@ -126,7 +136,14 @@ export function factorsOf(
 }
 
 /** Gives A's filters unit length and moves the length into B: the basis is orthonormal, the second layer rescales. */
-function balance(A: Float64Array, B: Float64Array, blocks: number, outputs: number, inputs: number, rank: number): void {
+function balance(
+  A: Float64Array,
+  B: Float64Array,
+  blocks: number,
+  outputs: number,
+  inputs: number,
+  rank: number,
+): void {
   for (let b = 0; b < blocks; b++) {
     for (let j = 0; j < rank; j++) {
       const row = (b * rank + j) * inputs;
@@ -142,7 +159,13 @@ function balance(A: Float64Array, B: Float64Array, blocks: number, outputs: numb
 }
 
 /** b + (I − P)(μ − b) with P = D⁻¹·V·Vᵀ·D: what the dropped vectors carried on average is kept (algorithms 8). */
-function correctedBias({ blocks, outputs }: LayerMatrix, basis: OutputBasis, rank: number, mean: Float64Array, bias: Float64Array): Float64Array {
+function correctedBias(
+  { blocks, outputs }: LayerMatrix,
+  basis: OutputBasis,
+  rank: number,
+  mean: Float64Array,
+  bias: Float64Array,
+): Float64Array {
   const out = mean.slice();
   for (let b = 0; b < blocks; b++) {
     const start = b * outputs;
@@ -151,7 +174,8 @@ function correctedBias({ blocks, outputs }: LayerMatrix, basis: OutputBasis, ran
       let along = 0;
       for (let i = 0; i < outputs; i++) {
         const o = start + i;
-        along += (basis.vectors[v + i] as number) * (basis.metric[o] as number) * ((mean[o] as number) - (bias[o] as number));
+        along +=
+          (basis.vectors[v + i] as number) * (basis.metric[o] as number) * ((mean[o] as number) - (bias[o] as number));
       }
       for (let i = 0; i < outputs; i++) {
         const o = start + i;

@@ -34,7 +34,12 @@ export interface Replacement {
 type FloatType = 'float32' | 'float64' | 'float16' | 'bfloat16';
 
 /** Two nodes in place of the layer's one. */
-export function twoLayers(layer: Layer, matrix: LayerMatrix, factors: Factors, fresh: (wish: string) => string): Replacement {
+export function twoLayers(
+  layer: Layer,
+  matrix: LayerMatrix,
+  factors: Factors,
+  fresh: (wish: string) => string,
+): Replacement {
   const { blocks, outputs, inputs } = matrix;
   const { rank } = factors;
   const dtype = layer.weight.ref.dtype as FloatType;
@@ -48,7 +53,9 @@ export function twoLayers(layer: Layer, matrix: LayerMatrix, factors: Factors, f
     initializers.push(memoryTensor(name, fromFloat(values, dtype, dims)));
     return name;
   };
-  const bias = factors.bias ? store(fresh(`${layer.name}.scaling.bias`), factors.bias, [blocks * outputs]) : ownBias(layer);
+  const bias = factors.bias
+    ? store(fresh(`${layer.name}.scaling.bias`), factors.bias, [blocks * outputs])
+    : ownBias(layer);
   const X = node.inputs[0] as string;
   const Y = node.outputs[0] as string;
 
@@ -60,7 +67,13 @@ export function twoLayers(layer: Layer, matrix: LayerMatrix, factors: Factors, f
     return {
       nodes: [
         { ...node, name: nodeName('basis'), inputs: [X, nameA], outputs: [inner] },
-        makeNode('Conv', bias ? [inner, nameB, bias] : [inner, nameB], [Y], { kernel_shape: ints(ones), group: int(blocks) }, nodeName('scaling')),
+        makeNode(
+          'Conv',
+          bias ? [inner, nameB, bias] : [inner, nameB],
+          [Y],
+          { kernel_shape: ints(ones), group: int(blocks) },
+          nodeName('scaling'),
+        ),
       ],
       initializers,
       inner,
@@ -71,10 +84,20 @@ export function twoLayers(layer: Layer, matrix: LayerMatrix, factors: Factors, f
     const alpha = attribute(node, 'alpha', 'float') ?? 1;
     const beta = factors.bias ? undefined : attribute(node, 'beta', 'float');
     store(nameA, factors.A, [rank, inputs]);
-    store(nameB, factors.B.map((b) => alpha * b), [outputs, rank]);
+    store(
+      nameB,
+      factors.B.map((b) => alpha * b),
+      [outputs, rank],
+    );
     return {
       nodes: [
-        makeNode('Gemm', [X, nameA], [inner], { transA: node.attributes.get('transA'), transB: int(1) }, nodeName('basis')),
+        makeNode(
+          'Gemm',
+          [X, nameA],
+          [inner],
+          { transA: node.attributes.get('transA'), transB: int(1) },
+          nodeName('basis'),
+        ),
         makeNode(
           'Gemm',
           bias ? [inner, nameB, bias] : [inner, nameB],
@@ -100,11 +123,19 @@ export function twoLayers(layer: Layer, matrix: LayerMatrix, factors: Factors, f
 }
 
 /** One node of the original shape: W' = B·A (algorithm 1.7, recombine). */
-export function recombined(layer: Layer, matrix: LayerMatrix, factors: Factors, fresh: (wish: string) => string): Replacement {
+export function recombined(
+  layer: Layer,
+  matrix: LayerMatrix,
+  factors: Factors,
+  fresh: (wish: string) => string,
+): Replacement {
   const { blocks, outputs, inputs } = matrix;
   const dtype = layer.weight.ref.dtype as FloatType;
   const product: LayerMatrix = { ...matrix, values: multiplyBlocks(factors, blocks, outputs, inputs) };
-  const weight = memoryTensor(fresh(`${layer.name}.recombined.weight`), fromFloat(toLayerOrder(layer, product), dtype, layer.weight.dims));
+  const weight = memoryTensor(
+    fresh(`${layer.name}.recombined.weight`),
+    fromFloat(toLayerOrder(layer, product), dtype, layer.weight.dims),
+  );
   const initializers = [weight];
   const { node } = layer;
   const inputsOf = node.inputs.map((name, i) => (i === layer.weightInput ? weight.name : name));
@@ -151,7 +182,11 @@ function multiplyBlocks({ A, B, rank }: Factors, blocks: number, outputs: number
 }
 
 /** Replaces nodes by others and drops what nothing reads any more: the old weights, and nodes that only served them. */
-export function replaceNodes(graph: Graph, replacements: ReadonlyMap<GraphNode, Replacement>, irVersion: number): Graph {
+export function replaceNodes(
+  graph: Graph,
+  replacements: ReadonlyMap<GraphNode, Replacement>,
+  irVersion: number,
+): Graph {
   if (replacements.size === 0) return graph;
   const nodes = graph.nodes.flatMap((node) => replacements.get(node)?.nodes ?? [node]);
   const initializers = new Map(graph.initializers);

@@ -1,0 +1,168 @@
+#!/usr/bin/env node
+/**
+ * The command line: the engine without an editor. Results on stdout, progress on stderr.
+ * Exit codes: 0 done, 1 an error the user can act on, 2 wrong usage, 130 cancelled.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { sha256 } from '../engine/save';
+import { createService, type Service } from '../engine/service';
+import { cancelled, dataNeeded, errorInfo, outputNeeded, UserError } from '../errors';
+import { writeFiles } from '../formats/atomic';
+import type { RequestContext } from '../protocol/rpc';
+import { type Arguments, helpText, parseArguments, parseCount, parseShapes } from './args';
+import { progressReporter } from './progress';
+import { loadRecipe } from './recipe';
+import { compareText, evaluateText, inspectText, projectionText, runText } from './text';
+
+interface Session {
+  readonly service: Service;
+  readonly context: RequestContext;
+  print(text: string, document: unknown): void;
+}
+
+async function inspect(args: Arguments, { service, context, print }: Session): Promise<void> {
+  const file = path.resolve(args.operands[0] as string);
+  const facts = await service.handlers.shapes({ path: file, shapes: parseShapes(args.list('shape')) }, context);
+  const names = facts.layers.filter((layer) => layer.matrices).map((layer) => layer.name);
+  const spectra = args.flag('spectra') ? await service.handlers.spectra({ path: file, layers: names }, context) : null;
+  const values = new Map(spectra?.map((s) => [s.layer, s.singularValues]));
+  const { totals } = facts;
+  print(inspectText(facts, spectra), {
+    ...facts,
+    totals: {
+      params: totals.params,
+      macs: totals.macs,
+      flops: totals.macs === null ? null : 2 * totals.macs,
+      bytes: totals.bytes,
+    },
+    layers: facts.layers.map((layer) => ({
+      ...layer,
+      ...(values.has(layer.name) ? { singularValues: [...(values.get(layer.name) as Float64Array)] } : {}),
+    })),
+  });
+}
+
+async function evaluate(args: Arguments, { service, context, print }: Session): Promise<void> {
+  const data = args.value('data');
+  if (!data) throw dataNeeded({ what: 'evaluation' });
+  const { accuracy, latency } = await service.handlers.evaluate(
+    {
+      path: path.resolve(args.operands[0] as string),
+      data: path.resolve(data),
+      limit: parseCount(args, 'limit'),
+      shapes: parseShapes(args.list('shape')),
+      device: args.value('device') as never,
+      threads: parseCount(args, 'threads'),
+    },
+    context,
+  );
+  const { confusion, ...rest } = accuracy;
+  print(evaluateText(accuracy, latency), {
+    ...rest,
+    confusion: [...confusion],
+    latencyMs: latency && { median: latency.median, iqr: latency.iqr, batch: latency.batch, threads: latency.threads },
+  });
+}
+
+async function prune(args: Arguments, { service, context, print }: Session): Promise<void> {
+  const { recipe, model, folder } = await loadRecipe(args, sha256);
+  const { version: _, $schema: __, model: ___, results: ____, ...settings } = recipe;
+  const request = { path: model, settings, folder };
+  const saveRecipe = args.value('save-recipe');
+  if (args.flag('dry-run')) {
+    if (settings.data && settings.basis.basis !== 'weights') await service.handlers.calibrate(request, context);
+    const facts = await service.handlers.shapes({ path: model, shapes: settings.shapes }, context);
+    const projection = await service.handlers.project(request, context);
+    return print(projectionText(projection, facts.layers), { recipe, ...projection });
+  }
+  const output = args.value('output');
+  if (!output) throw outputNeeded();
+  const storage = mkdtempSync(path.join(tmpdir(), 'espalier-run-'));
+  try {
+    const run = await service.handlers.run({ ...request, storage }, context);
+    const saved = await service.handlers.save(
+      { run, settings, folder, output: path.resolve(output), overwrite: args.flag('force') },
+      context,
+    );
+    if (saveRecipe) {
+      const text = Buffer.from(`${JSON.stringify(recipe, null, 2)}\n`);
+      writeFiles([{ path: path.resolve(saveRecipe), write: (sink) => sink(text) }], { overwrite: args.flag('force') });
+    }
+    const { before, after, layers, verification, seconds, speedup, speedupNote, warnings, device } = run;
+    print(runText(run, saved), {
+      output: saved.model,
+      recipe: saved.recipe,
+      before: plain(before),
+      after: plain(after),
+      speedup,
+      speedupNote,
+      layers: layers.map(({ layer, ...rest }) => ({ name: layer, ...rest })),
+      layerLatency: run.layerLatency,
+      verification,
+      warnings,
+      device,
+      seconds,
+    });
+  } finally {
+    rmSync(storage, { recursive: true, force: true });
+  }
+}
+
+/** Typed arrays as plain ones, for JSON. */
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value, (_, v) => (ArrayBuffer.isView(v) ? [...(v as Uint32Array)] : v)));
+}
+
+async function compare(args: Arguments, { service, context, print }: Session): Promise<void> {
+  const [a, b] = args.operands.map((file) => path.resolve(file)) as [string, string];
+  const comparison = await service.handlers.compare(
+    { a, b, data: args.value('data'), limit: parseCount(args, 'limit') },
+    context,
+  );
+  print(compareText(comparison), plain(comparison));
+}
+
+const run = { inspect, evaluate, prune, compare };
+
+async function main(words: readonly string[]): Promise<number> {
+  const asJson = words.includes('--json');
+  const progress = progressReporter(process.stderr);
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort(cancelled()));
+  process.once('SIGTERM', () => abort.abort(cancelled()));
+  try {
+    const args = parseArguments(words);
+    if ('help' in args) {
+      process.stdout.write(helpText(args.help));
+      return words.length === 0 ? 2 : 0;
+    }
+    const service = createService({ spectraWorker: path.join(__dirname, 'spectra.worker.js') });
+    try {
+      await run[args.command](args, {
+        service,
+        context: { signal: abort.signal, progress: (p) => progress.report(p) },
+        print: (text, document) => {
+          progress.end();
+          process.stdout.write(asJson ? `${JSON.stringify(document)}\n` : text);
+        },
+      });
+    } finally {
+      await service.dispose();
+    }
+    return 0;
+  } catch (error) {
+    progress.end();
+    const shown = abort.signal.aborted ? cancelled() : error;
+    const { code, message, hint } = errorInfo(shown);
+    if (asJson) process.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+    else process.stderr.write(`espalier: ${message}\n${hint}\n`);
+    if (!(shown instanceof UserError)) process.stderr.write(`${(shown as Error)?.stack ?? shown}\n`);
+    return code === 'cancelled' ? 130 : code === 'bad-usage' ? 2 : 1;
+  }
+}
+
+main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

@@ -1,0 +1,217 @@
+/** What the commands print for people. */
+import type { ModelComparison } from '../protocol/engine';
+import type { AccuracyFacts, LatencyFacts, LayerFacts, ModelFacts, Spectrum } from '../protocol/facts';
+import type { BeforeAfter, Projection, RunResult } from '../protocol/plan';
+
+/** 40552320 → "40.55 M". */
+export function count(value: number | null): string {
+  if (value === null) return 'unknown';
+  for (const [unit, size] of [
+    ['G', 1e9],
+    ['M', 1e6],
+    ['k', 1e3],
+  ] as const) {
+    if (Math.abs(value) >= size) return `${(value / size).toFixed(2)} ${unit}`;
+  }
+  return String(value);
+}
+
+export function bytes(value: number): string {
+  return value >= 1e6
+    ? `${(value / 1e6).toFixed(2)} MB`
+    : value >= 1e3
+      ? `${(value / 1e3).toFixed(1)} kB`
+      : `${value} B`;
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
+
+/** Columns padded to their widest cell; numbers right-aligned. */
+export function table(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+): string {
+  const widths = header.map((title, c) => Math.max(title.length, ...rows.map((row) => (row[c] ?? '').length)));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, c) => (right.includes(c) ? cell.padStart(widths[c] as number) : cell.padEnd(widths[c] as number)))
+      .join('  ')
+      .trimEnd();
+  return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
+}
+
+export function inspectText(facts: ModelFacts, spectra: readonly Spectrum[] | null): string {
+  const bySpectrum = new Map(spectra?.map((spectrum) => [spectrum.layer, spectrum]));
+  const head = [
+    `${facts.path}`,
+    `ONNX, opset ${facts.opset ?? 'none'}, IR ${facts.irVersion}${facts.producer ? `, ${facts.producer}` : ''}, ${facts.nodeCount} nodes, ${bytes(facts.fileBytes)}`,
+    ...facts.inputs.map((port) => `input   ${port.name}  ${port.dtype ?? '?'} ${port.shape?.join('×') ?? '?'}`),
+    ...facts.outputs.map((port) => `output  ${port.name}  ${port.dtype ?? '?'} ${port.shape?.join('×') ?? '?'}`),
+    `${count(facts.totals.params)} parameters, ${count(facts.totals.macs)} MACs (${count(facts.totals.macs === null ? null : 2 * facts.totals.macs)} FLOPs, 2×MACs), weights ${bytes(facts.totals.bytes)}`,
+    ...(facts.shapesReason ? [`Shapes: ${facts.shapesReason}`] : []),
+    ...facts.notes,
+  ];
+  const rows = facts.layers.map((layer) => {
+    const spectrum = bySpectrum.get(layer.name);
+    return [
+      layer.name,
+      layer.opType,
+      layer.weight.shape.join('×'),
+      layer.outputShape?.join('×') ?? '?',
+      count(layer.params),
+      count(layer.macs),
+      String(layer.fullRank),
+      ...(spectra
+        ? [
+            spectrum ? spectrum.effectiveRank.toFixed(1) : '',
+            spectrum ? spectrum.stableRank.toFixed(1) : '',
+            spectrum ? (spectrum.singularValues[0]?.toPrecision(4) ?? '') : '',
+          ]
+        : []),
+      layer.reason ?? layer.macsReason ?? '',
+    ];
+  });
+  const header = [
+    'layer',
+    'operator',
+    'weight',
+    'output',
+    'params',
+    'MACs',
+    'rank',
+    ...(spectra ? ['eff. rank', 'stable rank', 'σ₁'] : []),
+    'left alone because',
+  ];
+  return `${head.join('\n')}\n\n${table(header, rows, [4, 5, 6, 7, 8, 9])}\n`;
+}
+
+function accuracyText(accuracy: AccuracyFacts | null): string {
+  if (accuracy?.accuracy == null || !accuracy.confidence) return '';
+  return `${percent(accuracy.accuracy)} (95 %: ${percent(accuracy.confidence[0])} to ${percent(accuracy.confidence[1])})`;
+}
+
+function latencyText(latency: LatencyFacts | null): string {
+  return latency
+    ? `${latency.median.toFixed(3)} ms (IQR ${latency.iqr.toFixed(3)}, ${latency.device}, ${latency.threads} threads, batch ${latency.batch})`
+    : '';
+}
+
+export function evaluateText(accuracy: AccuracyFacts, latency: LatencyFacts | null): string {
+  const lines = [
+    `images         ${accuracy.images}`,
+    `preprocessing  ${accuracy.preprocessing}`,
+    ...(accuracy.accuracy === null ? [] : [`accuracy       ${accuracyText(accuracy)}`]),
+    ...(accuracy.top5 === null ? [] : [`top-5          ${percent(accuracy.top5)}`]),
+    ...(accuracy.loss === null ? [] : [`loss           ${accuracy.loss.toFixed(4)}`]),
+    ...(latency ? [`latency        ${latencyText(latency)}`] : []),
+    ...(accuracy.skipped.count
+      ? [`skipped        ${accuracy.skipped.count}: ${accuracy.skipped.names.join(', ')}`]
+      : []),
+    ...(accuracy.warning ? [`warning: ${accuracy.warning}`] : []),
+  ];
+  const worst = topConfusions(accuracy);
+  if (worst.length) lines.push('', table(['actual', 'predicted', 'images'], worst, [2]));
+  return `${lines.join('\n')}\n`;
+}
+
+/** The five commonest mistakes. */
+function topConfusions({ confusion, classes }: AccuracyFacts): string[][] {
+  const size = Math.round(Math.sqrt(confusion.length));
+  const name = (index: number): string => classes[index] ?? String(index);
+  return Array.from(confusion, (images, i) => ({ images, actual: Math.floor(i / size), predicted: i % size }))
+    .filter(({ images, actual, predicted }) => images > 0 && actual !== predicted)
+    .sort((a, b) => b.images - a.images)
+    .slice(0, 5)
+    .map(({ images, actual, predicted }) => [name(actual), name(predicted), String(images)]);
+}
+
+const change = (before: number | null, after: number | null): string =>
+  before && after !== null ? `${((after / before - 1) * 100).toFixed(1)} %` : '';
+
+export function projectionText({ layers, before, after, shortfall }: Projection, facts: readonly LayerFacts[]): string {
+  const rows = layers.map((layer, i) => [
+    layer.layer,
+    layer.action,
+    `${layer.rank} / ${facts[i]?.fullRank ?? '?'}`,
+    count(layer.params),
+    count(layer.macs),
+    layer.action === 'keep' ? '' : percent(layer.error),
+    layer.reason ?? '',
+  ]);
+  const totals = [
+    `parameters  ${count(before.params)} → ${count(after.params)}  ${change(before.params, after.params)}`,
+    `MACs        ${count(before.macs)} → ${count(after.macs)}  ${change(before.macs, after.macs)}`,
+    `weights     ${bytes(before.bytes)} → ${bytes(after.bytes)}  ${change(before.bytes, after.bytes)}`,
+    ...(shortfall ? [shortfall] : []),
+  ];
+  return `${table(['layer', 'action', 'rank', 'params', 'MACs', 'error', 'reason'], rows, [2, 3, 4, 5])}\n\n${totals.join('\n')}\n`;
+}
+
+export function runText(run: RunResult, saved: { model: string; recipe: string }): string {
+  const row = (name: string, of: (side: BeforeAfter) => string, difference: string): string[] => [
+    name,
+    of(run.before),
+    of(run.after),
+    difference,
+  ];
+  const { before, after } = run;
+  const rows = [
+    row('parameters', (side) => count(side.params), change(before.params, after.params)),
+    row('MACs', (side) => count(side.macs), change(before.macs, after.macs)),
+    row('weights', (side) => bytes(side.bytes), change(before.bytes, after.bytes)),
+    row('file', (side) => bytes(side.fileBytes), change(before.fileBytes, after.fileBytes)),
+    row('accuracy', (side) => accuracyText(side.accuracy), points(before, after)),
+    row('loss', (side) => side.accuracy?.loss?.toFixed(4) ?? '', ''),
+    row('latency', (side) => latencyText(side.latency), run.speedup ? `${run.speedup.toFixed(2)}× faster` : ''),
+  ].filter((cells) => cells[1] || cells[2]);
+  const checks = run.verification.map((check) => `${check.passed ? '✓' : '✗'} ${check.name}: ${check.detail}`);
+  const notes = [
+    ...(run.speedupNote ? [run.speedupNote] : []),
+    ...run.warnings.map((warning) => `warning: ${warning}`),
+  ];
+  return [
+    table(['', 'before', 'after', 'change'], rows),
+    '',
+    ...checks,
+    '',
+    ...notes,
+    `Saved ${saved.model} and ${saved.recipe} after ${run.seconds.toFixed(1)} s.`,
+    '',
+  ].join('\n');
+}
+
+function points(before: BeforeAfter, after: BeforeAfter): string {
+  const [a, b] = [before.accuracy?.accuracy, after.accuracy?.accuracy];
+  return a != null && b != null ? `${((b - a) * 100).toFixed(2)} points` : '';
+}
+
+export function compareText(comparison: ModelComparison): string {
+  const { a, b } = comparison;
+  const rows = comparison.layers.map((layer) => [
+    layer.name,
+    layer.a?.shape.join('×') ?? '',
+    layer.b?.shape.join('×') ?? '',
+    layer.a ? count(layer.a.macs) : '',
+    layer.b ? count(layer.b.macs) : '',
+    layer.difference === null ? '' : layer.difference.toExponential(1),
+  ]);
+  const lines = [
+    `a  ${a.path}: ${count(a.totals.params)} parameters, ${count(a.totals.macs)} MACs, ${bytes(a.fileBytes)}`,
+    `b  ${b.path}: ${count(b.totals.params)} parameters, ${count(b.totals.macs)} MACs, ${bytes(b.fileBytes)}`,
+    ...(comparison.latency
+      ? [
+          `latency  ${latencyText(comparison.latency.a)} against ${latencyText(comparison.latency.b)}: b is ${comparison.latency.speedup.toFixed(2)}× faster`,
+        ]
+      : []),
+    ...(comparison.outputDifference === null
+      ? []
+      : [
+          `outputs differ by at most ${comparison.outputDifference.toExponential(1)} of the largest value on a made-up input`,
+        ]),
+    ...(comparison.accuracy
+      ? [`accuracy  ${accuracyText(comparison.accuracy.a)} against ${accuracyText(comparison.accuracy.b)}`]
+      : []),
+  ];
+  return `${lines.join('\n')}\n\n${table(['layer', 'a', 'b', 'MACs a', 'MACs b', 'weight difference'], rows, [3, 4, 5])}\n`;
+}

@@ -1,0 +1,134 @@
+/**
+ * Activation moments of a model's layers on a user's images, and the energies of the bases they give. What was
+ * collected is kept per model and settings, because every projection and run with the same data needs it again.
+ */
+import path from 'node:path';
+import type { Layer } from '../analysis/layers';
+import type { Moments } from '../analysis/moments';
+import { consumers } from '../graph/order';
+import type { PruneSettings } from '../protocol/recipe';
+import type { RequestContext } from '../protocol/rpc';
+import { channelAxis, collectMoments } from '../runtime/moments';
+import { activationBasis, type OutputBasis, outputMetric } from '../surgery/bases';
+import { batchNormScale } from '../surgery/batchNorm';
+import { layerMatrix } from '../surgery/layerMatrix';
+import { deviceOf } from './devices';
+import { openInputs } from './inputs';
+import type { OpenedModel, OpenModels } from './models';
+
+/** Energies by layer name, as projections need them; small enough to send between threads. */
+export type CalibratedEnergies = ReadonlyMap<string, Float64Array>;
+
+export interface Calibration {
+  readonly moments: ReadonlyMap<string, Moments>;
+  readonly bases: ReadonlyMap<string, OutputBasis>;
+  readonly energies: CalibratedEnergies;
+  readonly images: number;
+}
+
+/** What lanes tell each other: energies found for a key. */
+export interface CalibrationNews {
+  readonly key: string;
+  readonly energies: CalibratedEnergies;
+}
+
+/** Enough positions for the covariance of a few hundred channels. */
+const POSITIONS_WANTED = 800 * 32 * 32;
+const MOST_IMAGES = 800;
+const LEAST_IMAGES = 32;
+
+/** Images used when the settings do not say: 800 small ones, fewer large ones. */
+export function calibrationImages(settings: PruneSettings, inputShape: readonly number[]): number {
+  if (settings.data?.calibrationImages) return settings.data.calibrationImages;
+  const pixels = inputShape.slice(2).reduce((product, d) => product * d, 1);
+  return Math.max(LEAST_IMAGES, Math.min(MOST_IMAGES, Math.round(POSITIONS_WANTED / Math.max(1, pixels))));
+}
+
+/** Same key, same calibration. */
+export function calibrationKey(opened: OpenedModel, settings: PruneSettings, folder: string): string | null {
+  if (!settings.data) return null;
+  const { path: data, calibrationImages: images, preprocessing } = settings.data;
+  return JSON.stringify([
+    opened.model.path,
+    opened.stamp,
+    path.resolve(folder, data),
+    images ?? null,
+    preprocessing ?? null,
+    settings.seed,
+    settings.basis.foldBatchNorm,
+    settings.shapes ?? null,
+  ]);
+}
+
+/** Runs the calibration images through the model and finds the activation basis of every layer that can have one. */
+export async function calibrate(
+  models: OpenModels,
+  modelPath: string,
+  settings: PruneSettings,
+  folder: string,
+  { signal, progress }: RequestContext,
+): Promise<Calibration> {
+  const opened = await models.withShapes(modelPath, settings.shapes);
+  const inputs = await openInputs(
+    opened,
+    path.resolve(folder, settings.data?.path ?? ''),
+    settings.data?.preprocessing,
+  );
+  try {
+    const count = Math.min(inputs.dataset.length, calibrationImages(settings, inputs.shape));
+    const layers = opened.layers.filter((layer) => layer.reason === null && outputRank(opened, layer) !== null);
+    const observed = layers.map((layer) => {
+      const rank = outputRank(opened, layer) as number;
+      return { value: layer.node.outputs[0] as string, rank, channelAxis: channelAxis(layer, rank) };
+    });
+    let done = 0;
+    const moments = await collectMoments(
+      opened.model.graph,
+      opened.model.metadata,
+      observed,
+      inputs.feeds({ count, seed: settings.seed, signal }),
+      {
+        device: await deviceOf(settings.device),
+        threads: settings.threads,
+        signal,
+        onBatch: () => {
+          done = Math.min(count, done + inputs.batch);
+          progress({
+            phase: 'calibrate',
+            message: `Calibrating on ${done} of ${count} images`,
+            fraction: (0.7 * done) / count,
+          });
+        },
+      },
+    );
+    const readers = consumers(opened.model.graph);
+    const byLayer = new Map<string, Moments>();
+    const bases = new Map<string, OutputBasis>();
+    for (const [i, layer] of layers.entries()) {
+      signal.throwIfAborted();
+      progress({
+        phase: 'decompose',
+        message: `Finding the basis of ${layer.name}`,
+        fraction: 0.7 + (0.3 * i) / layers.length,
+      });
+      await new Promise(setImmediate); // lets a cancel arrive
+      const found = moments.get(layer.node.outputs[0] as string) as Moments;
+      const matrix = layerMatrix(layer);
+      const outputs = matrix.blocks * matrix.outputs;
+      if (found.mean.length !== outputs || found.count === 0) continue;
+      const metric = outputMetric(settings.basis.foldBatchNorm ? batchNormScale(layer, readers) : null, outputs);
+      byLayer.set(layer.name, found);
+      bases.set(layer.name, activationBasis(matrix, found.covariance, metric));
+    }
+    const energies = new Map([...bases].map(([name, { energy }]) => [name, energy]));
+    return { moments: byLayer, bases, energies, images: count };
+  } finally {
+    await inputs.close();
+  }
+}
+
+/** Number of axes of a layer's output; null while unknown. */
+export function outputRank(opened: OpenedModel, layer: Layer): number | null {
+  const shapes = opened.shapes;
+  return 'values' in shapes ? (shapes.values.get(layer.node.outputs[0] as string)?.length ?? null) : null;
+}

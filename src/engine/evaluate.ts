@@ -1,0 +1,45 @@
+/** Accuracy of a model on a dataset, with its certainty, its confusions, and a warning when it looks like chance. */
+import { isNearChance } from '../data/metrics';
+import type { AccuracyFacts } from '../protocol/facts';
+import type { RequestContext } from '../protocol/rpc';
+import { createSession, type DeviceId } from '../runtime/session';
+import { type Inputs, scoreOf } from './inputs';
+
+export async function evaluateModel(
+  modelPath: string,
+  inputs: Inputs,
+  { limit, device, threads }: { limit?: number; device: DeviceId; threads: number },
+  { signal, progress }: RequestContext,
+  label = 'Evaluating',
+): Promise<AccuracyFacts> {
+  const session = await createSession(modelPath, { device, threads, label: modelPath });
+  const total = Math.min(limit ?? inputs.dataset.length, inputs.dataset.length);
+  inputs.skips.count = 0;
+  inputs.skips.names.length = 0;
+  try {
+    const score = await scoreOf(session, inputs, {
+      count: limit,
+      signal,
+      onBatch: (done) =>
+        progress({ phase: 'evaluate', message: `${label}: ${done} of ${total} images`, fraction: done / total }),
+    });
+    return {
+      images: score?.images ?? 0,
+      skipped: { count: inputs.skips.count, names: [...inputs.skips.names] },
+      accuracy: score?.accuracy ?? null,
+      top5: score?.top5 ?? null,
+      confidence: score?.confidence ?? null,
+      loss: score?.loss ?? null,
+      classes: inputs.facts.classes,
+      confusion: score?.confusion ?? new Uint32Array(0),
+      device,
+      preprocessing: inputs.facts.summary,
+      warning:
+        score && isNearChance(score)
+          ? `The accuracy is near chance (${(100 / score.classCount).toFixed(1)} %): the preprocessing is probably wrong, or the labels are in another order. It was: ${inputs.facts.summary}.`
+          : null,
+    };
+  } finally {
+    await session.release();
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * A dataset made ready for one model: preprocessing chosen (given, or the usual one that scores best on a few labelled
+ * images), batches in the model's own size and type.
+ */
+import { type Batch, batches } from '../data/batches';
+import { type Dataset, SkipLog } from '../data/dataset';
+import { candidatePreprocessings, datasetFacts, guessPreprocessing } from '../data/guess';
+import { ClassifierScore } from '../data/metrics';
+import { summarize } from '../data/normalization';
+import { openDataset } from '../data/open';
+import { inputsNotOneImage } from '../errors';
+import type { DatasetFacts, PortFacts, Preprocessing } from '../protocol/facts';
+import type { PreprocessingInput } from '../protocol/recipe';
+import { createSession, type Session } from '../runtime/session';
+import { fromFloat, type Tensor, toFloat32 } from '../tensor/tensor';
+import type { OpenedModel } from './models';
+
+export interface FeedBatch {
+  readonly feeds: Readonly<Record<string, Tensor>>;
+  /** One per image; null without labels. */
+  readonly labels: Int32Array | null;
+  /** Images; a model with a fixed batch may get more rows than this, filled with zeros. */
+  readonly count: number;
+}
+
+export interface Inputs {
+  readonly dataset: Dataset;
+  readonly facts: DatasetFacts;
+  /** Name of the model's image input. */
+  readonly input: string;
+  /** Shape of one batch of one. */
+  readonly shape: readonly number[];
+  /** Images per batch. */
+  readonly batch: number;
+  readonly skips: SkipLog;
+  batches(options: FeedOptions): AsyncGenerator<FeedBatch, void, undefined>;
+  /** The same without labels. */
+  feeds(options: FeedOptions): AsyncGenerator<Readonly<Record<string, Tensor>>, void, undefined>;
+  close(): Promise<void>;
+}
+
+export interface FeedOptions {
+  /** At most this many images; all when absent. */
+  readonly count?: number;
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Images on which candidate preprocessings are compared. */
+const TRIAL_IMAGES = 256;
+/** Elements of a batch of inputs: about 100 images of 32×32. */
+const BATCH_ELEMENTS = 100 * 3 * 32 * 32;
+
+const chosen = new Map<string, Preprocessing>();
+
+/** @throws UserError `inputs-not-one-image` and everything that opening a dataset throws */
+export async function openInputs(opened: OpenedModel, dataPath: string, given?: PreprocessingInput): Promise<Inputs> {
+  const port = imageInput(opened);
+  const dataset = await openDataset(dataPath);
+  try {
+    const guess = guessPreprocessing(port, dataset, given);
+    const preprocessing =
+      guess.source === 'given' || !dataset.labelled
+        ? guess.preprocessing
+        : await choosePreprocessing(opened, port, dataset, given);
+    return prepared(
+      port,
+      dataset,
+      preprocessing,
+      datasetFacts(dataset, { ...guess, preprocessing, summary: summarize(preprocessing) }),
+    );
+  } catch (error) {
+    await dataset.close();
+    throw error;
+  }
+}
+
+/** A dataset without a model: what it holds, and the preprocessing its images suggest. */
+export async function datasetAlone(dataPath: string, given?: PreprocessingInput): Promise<DatasetFacts> {
+  const dataset = await openDataset(dataPath);
+  try {
+    return datasetFacts(dataset, guessPreprocessing(null, dataset, given));
+  } finally {
+    await dataset.close();
+  }
+}
+
+/** The model's only input, as an image; free sizes filled with what the shapes were found for. */
+function imageInput({ facts, model }: OpenedModel): PortFacts {
+  const [port, ...others] = facts.inputs;
+  if (!port || others.length)
+    throw inputsNotOneImage({ path: model.path, found: facts.inputs.map((input) => input.name) });
+  return port;
+}
+
+function prepared(port: PortFacts, dataset: Dataset, preprocessing: Preprocessing, facts: DatasetFacts): Inputs {
+  const skips = new SkipLog();
+  const fixed = typeof port.shape?.[0] === 'number' && port.shape[0] > 0 ? port.shape[0] : null;
+  const [height, width] = preprocessing.crop ?? preprocessing.resize ?? dataset.imageShape?.slice(1) ?? [224, 224];
+  const channels = preprocessing.channels === 'gray' ? 1 : 3;
+  const shape =
+    preprocessing.layout === 'NCHW'
+      ? [1, channels, height as number, width as number]
+      : [1, height as number, width as number, channels];
+  const elements = channels * (height as number) * (width as number);
+  const batch = fixed ?? Math.max(1, Math.min(100, Math.floor(BATCH_ELEMENTS / elements)));
+  async function* all({ count, seed = 0, signal }: FeedOptions): AsyncGenerator<FeedBatch, void, undefined> {
+    for await (const made of batches(dataset, { preprocessing, batch, limit: count, seed, skips, signal })) {
+      yield { feeds: { [port.name]: inputTensor(made, port, fixed) }, labels: made.labels, count: made.count };
+    }
+  }
+  return {
+    dataset,
+    facts,
+    input: port.name,
+    shape,
+    batch,
+    skips,
+    batches: all,
+    async *feeds(options) {
+      for await (const { feeds } of all(options)) yield feeds;
+    },
+    close: () => dataset.close(),
+  };
+}
+
+/** A batch in the input's type, filled up to the model's fixed batch. */
+function inputTensor({ images, dims, count }: Batch, { dtype }: PortFacts, fixed: number | null): Tensor {
+  const [, ...image] = dims;
+  const shape = [fixed ?? count, ...image];
+  let values = images;
+  if (fixed && fixed > count) {
+    values = new Float32Array((images.length / count) * fixed);
+    values.set(images);
+  }
+  if (dtype === 'uint8') return { dtype, dims: shape, data: Uint8Array.from(values) };
+  return fromFloat(values, dtype === 'float16' || dtype === 'float64' ? dtype : 'float32', shape);
+}
+
+/** Of the usual preprocessings, the one with the best accuracy on a few images; the likeliest when all are equal. */
+async function choosePreprocessing(
+  opened: OpenedModel,
+  port: PortFacts,
+  dataset: Dataset,
+  given?: PreprocessingInput,
+): Promise<Preprocessing> {
+  const key = JSON.stringify([opened.model.path, opened.stamp, dataset.path, given ?? null]);
+  const known = chosen.get(key);
+  if (known) return known;
+  const session = await createSession(opened.model.path, { label: opened.model.path });
+  try {
+    let best: { preprocessing: Preprocessing; accuracy: number } | null = null;
+    for (const candidate of candidatePreprocessings(port, dataset)) {
+      const preprocessing = { ...candidate.preprocessing, ...given };
+      const inputs = prepared(
+        port,
+        dataset,
+        preprocessing,
+        datasetFacts(dataset, { preprocessing, summary: '', source: 'guessed' }),
+      );
+      const count = inputs.batch >= 32 ? TRIAL_IMAGES : TRIAL_IMAGES / 4;
+      const score = await scoreOf(session, inputs, { count });
+      if (!score) continue;
+      if (!best || score.accuracy > best.accuracy) best = { preprocessing, accuracy: score.accuracy };
+    }
+    const found = best?.preprocessing ?? guessPreprocessing(port, dataset, given).preprocessing;
+    chosen.set(key, found);
+    return found;
+  } finally {
+    await session.release();
+  }
+}
+
+/** Runs a classifier over labelled images and scores its first output that has one row per image. */
+export async function scoreOf(
+  session: Session,
+  inputs: Inputs,
+  options: FeedOptions & { onBatch?: (images: number) => void },
+): Promise<ReturnType<ClassifierScore['result']>> {
+  const score = new ClassifierScore();
+  const output = session.outputNames[0] as string;
+  let done = 0;
+  for await (const { feeds, labels, count } of inputs.batches(options)) {
+    options.signal?.throwIfAborted();
+    const logits = toFloat32((await session.run(feeds, [output]))[output] as Tensor);
+    const rows = (feeds[inputs.input] as Tensor).dims[0] as number;
+    if (labels) score.add(logits.subarray(0, (logits.length / rows) * count), labels);
+    done += count;
+    options.onBatch?.(done);
+  }
+  return score.result();
+}

@@ -1,0 +1,100 @@
+/**
+ * A lane: one worker thread that does one thing at a time, in the order asked, away from the message loop.
+ * The wire is plain `postMessage`: `{ id, method, params }` there, `{ id, progress | ok | error }` back, `{ id, cancel }`
+ * for cooperative cancelling.
+ */
+import { Worker } from 'node:worker_threads';
+import { cancelled, type ErrorInfo, laneStopped, UserError } from '../errors';
+import type { EngineMethod, EngineParams, EngineResult } from '../protocol/engine';
+import type { Progress } from '../protocol/plan';
+import type { RequestContext } from '../protocol/rpc';
+
+export type LaneRequest =
+  | { readonly id: number; readonly method: EngineMethod; readonly params: unknown }
+  | { readonly id: number; readonly cancel: true }
+  /** Something one lane found out that another can use. */
+  | { readonly tell: 'calibration'; readonly value: unknown };
+
+export type LaneReply =
+  | { readonly id: number; readonly ok: unknown }
+  | { readonly id: number; readonly error: ErrorInfo; readonly stack?: string }
+  | { readonly id: number; readonly progress: Progress }
+  | { readonly tell: 'calibration'; readonly value: unknown };
+
+interface Open {
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: unknown) => void;
+  readonly progress: (progress: Progress) => void;
+}
+
+export class Lane {
+  private worker: Worker | undefined;
+  private lastId = 0;
+  private readonly open = new Map<number, Open>();
+  /** One at a time: the runtime's threads are enough for one job. */
+  private tail: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly script: string,
+    private readonly onTell: (value: unknown) => void,
+    private readonly log: (text: string) => void,
+  ) {}
+
+  /** Queues a request; it starts when those before it have ended. */
+  request<M extends EngineMethod>(
+    method: M,
+    params: EngineParams<M>,
+    { signal, progress }: RequestContext,
+  ): Promise<EngineResult<M>> {
+    const run = (): Promise<EngineResult<M>> => {
+      if (signal.aborted) return Promise.reject(cancelled());
+      const worker = (this.worker ??= this.start());
+      const id = ++this.lastId;
+      return new Promise<EngineResult<M>>((resolve, reject) => {
+        const cancel = (): void => worker.postMessage({ id, cancel: true } satisfies LaneRequest);
+        signal.addEventListener('abort', cancel, { once: true });
+        const done = (): void => signal.removeEventListener('abort', cancel);
+        this.open.set(id, {
+          resolve: (value: EngineResult<M>) => (done(), resolve(value)),
+          reject: (error) => (done(), reject(error)),
+          progress,
+        } as Open);
+        worker.postMessage({ id, method, params } satisfies LaneRequest);
+      });
+    };
+    const result = this.tail.then(run, run);
+    this.tail = result.catch(() => undefined);
+    return result;
+  }
+
+  tell(value: unknown): void {
+    this.worker?.postMessage({ tell: 'calibration', value } satisfies LaneRequest);
+  }
+
+  async stop(): Promise<void> {
+    await this.worker?.terminate();
+  }
+
+  private start(): Worker {
+    const worker = new Worker(this.script);
+    worker.on('message', (reply: LaneReply) => this.receive(reply));
+    worker.on('error', (error) => this.log(`A worker failed: ${error.stack ?? error}`));
+    worker.on('exit', (code) => {
+      if (this.worker === worker) this.worker = undefined;
+      for (const { reject } of this.open.values()) reject(laneStopped({ code }));
+      this.open.clear();
+    });
+    return worker;
+  }
+
+  private receive(reply: LaneReply): void {
+    if ('tell' in reply) return this.onTell(reply.value);
+    const request = this.open.get(reply.id);
+    if (!request) return;
+    if ('progress' in reply) return request.progress(reply.progress);
+    this.open.delete(reply.id);
+    if ('ok' in reply) return request.resolve(reply.ok as never);
+    if (reply.stack) this.log(reply.stack);
+    request.reject(new UserError(reply.error.code, reply.error.message, reply.error.hint));
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * Models that are open in this thread: graph, layers, shapes, facts. A model is read again when its file changed, and
+ * the least recently used one is closed when there are many.
+ */
+import { statSync } from 'node:fs';
+import { type KnownShapes, modelFacts } from '../analysis/facts';
+import { findLayers, type Layer } from '../analysis/layers';
+import { storedTotals } from '../analysis/totals';
+import { errorInfo } from '../errors';
+import { openModel } from '../formats';
+import type { Model } from '../formats/model';
+import type { ModelFacts } from '../protocol/facts';
+import { type InputShapes, inputShapes, probeShapes } from '../runtime/shapes';
+
+export interface OpenedModel {
+  readonly model: Model;
+  readonly layers: readonly Layer[];
+  readonly uses: ReadonlyMap<string, number>;
+  facts: ModelFacts;
+  shapes: KnownShapes;
+  /** The sizes the shapes were found for, as text; null before. */
+  shapesFor: string | null;
+  readonly stamp: string;
+}
+
+const NOT_YET: KnownShapes = { reason: 'the model has not been run yet' };
+const KEPT = 6;
+
+export class OpenModels {
+  private readonly open = new Map<string, OpenedModel>();
+
+  /** The model with weights-only facts, or with whatever is known already. */
+  get(path: string): OpenedModel {
+    const known = this.open.get(path);
+    const stamp = fileStamp(path);
+    if (known?.stamp === stamp) {
+      // Most recently used last.
+      this.open.delete(path);
+      this.open.set(path, known);
+      return known;
+    }
+    if (known) this.close(path);
+    const model = openModel(path);
+    const layers = findLayers(model.graph);
+    const opened: OpenedModel = {
+      model,
+      layers,
+      uses: storedTotals(model.graph).uses,
+      facts: modelFacts(model, layers, NOT_YET),
+      shapes: NOT_YET,
+      shapesFor: null,
+      stamp,
+    };
+    this.open.set(path, opened);
+    for (const oldest of this.open.keys()) {
+      if (this.open.size <= KEPT) break;
+      this.close(oldest);
+    }
+    return opened;
+  }
+
+  /** The model with shapes and MACs, or with the reason why they are unknown. */
+  async withShapes(path: string, given: InputShapes = {}): Promise<OpenedModel> {
+    const opened = this.get(path);
+    const key = JSON.stringify(given);
+    if (opened.shapesFor === key) return opened;
+    opened.shapes = await findShapes(opened, given);
+    opened.shapesFor = key;
+    opened.facts = modelFacts(opened.model, opened.layers, opened.shapes);
+    return opened;
+  }
+
+  private close(path: string): void {
+    this.open.get(path)?.model.close();
+    this.open.delete(path);
+  }
+
+  closeAll(): void {
+    for (const path of [...this.open.keys()]) this.close(path);
+  }
+}
+
+/** Shapes of what layers read and write: by running, else as the file declares them. */
+async function findShapes({ model, layers }: OpenedModel, given: InputShapes): Promise<KnownShapes> {
+  const { graph, metadata } = model;
+  const values = layers
+    .filter((layer) => layer.path.length === 0)
+    .flatMap(({ node }) => [...node.inputs, ...node.outputs]);
+  const stored = new Set([
+    ...graph.initializers.keys(),
+    ...layers.flatMap(({ node, weightInput, rule }) => [
+      node.inputs[weightInput],
+      rule.bias === undefined ? undefined : node.inputs[rule.bias],
+    ]),
+  ]);
+  let inputs: Record<string, number[]>;
+  try {
+    inputs = inputShapes(graph, given);
+  } catch (error) {
+    return { reason: errorInfo(error).message };
+  }
+  try {
+    const found = await probeShapes(
+      graph,
+      metadata,
+      layers,
+      values.filter((name) => !stored.has(name)),
+      inputs,
+    );
+    return { values: found, inputs };
+  } catch (error) {
+    const declared = declaredShapes(model, inputs);
+    return declared.size ? { values: declared, inputs } : { reason: errorInfo(error).message };
+  }
+}
+
+/** Fully known shapes that the file declares; a free batch axis counts as 1. */
+function declaredShapes(
+  { graph }: Model,
+  inputs: Readonly<Record<string, readonly number[]>>,
+): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>(Object.entries(inputs));
+  for (const { name, shape } of [...graph.valueInfo, ...graph.outputs]) {
+    const dims = shape?.map((size, axis) => (axis === 0 && typeof size === 'string' ? 1 : size));
+    if (dims?.every((size): size is number => typeof size === 'number')) shapes.set(name, dims);
+  }
+  return shapes;
+}
+
+/** Changes when the file does. */
+export function fileStamp(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat ? `${stat.size}:${stat.mtimeMs}` : 'missing';
+}

@@ -1,0 +1,238 @@
+/**
+ * A pruning run, the whole way: calibrate, plan, decompose, refit, write a candidate, verify it, evaluate and measure it
+ * against the original. The candidate lies in a folder of its own until it is saved.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { dataNeeded, modelChanged } from '../errors';
+import { writeOnnx } from '../formats/onnx/write';
+import type { GraphNode } from '../graph/graph';
+import type { AccuracyFacts, LatencyFacts } from '../protocol/facts';
+import type { BeforeAfter, LayerLatency, RunResult } from '../protocol/plan';
+import type { PruneSettings } from '../protocol/recipe';
+import type { RequestContext } from '../protocol/rpc';
+import type { Energies } from '../prune/basis';
+import { measureLatency } from '../runtime/latency';
+import { profileNodes } from '../runtime/profile';
+import type { DeviceId } from '../runtime/session';
+import { dummyInputs } from '../runtime/shapes';
+import type { Tensor } from '../tensor/tensor';
+import type { Calibration } from './calibration';
+import { type Decomposed, decompose } from './decompose';
+import { deviceOf } from './devices';
+import { evaluateModel } from './evaluate';
+import { type Inputs, openInputs } from './inputs';
+import { latencyByLayer } from './layerLatency';
+import { fileStamp, type OpenedModel, type OpenModels } from './models';
+import { projectPlan } from './projection';
+import { verifyCandidate } from './verify';
+
+export interface RunRequest {
+  readonly path: string;
+  readonly settings: PruneSettings;
+  readonly folder: string;
+  readonly storage: string;
+}
+
+export interface RunTools {
+  readonly models: OpenModels;
+  /** Calibrations of earlier runs and projections with the same data. */
+  calibration(request: RunRequest, context: RequestContext): Promise<Calibration>;
+  weightEnergies(opened: OpenedModel, settings: PruneSettings): Promise<Energies>;
+}
+
+/** Parts of a run and their share of its time, for one progress bar. */
+const SHARES = {
+  calibrate: [0, 0.2],
+  decompose: [0.2, 0.6],
+  verify: [0.6, 0.65],
+  evaluate: [0.65, 0.9],
+  measure: [0.9, 1],
+} as const;
+
+/** @throws UserError of whatever stands in the way; then nothing is left in `storage` */
+export async function runPrune(request: RunRequest, tools: RunTools, context: RequestContext): Promise<RunResult> {
+  const { settings, storage } = request;
+  const started = performance.now();
+  const id = `run-${Date.now().toString(36)}-${process.pid.toString(36)}`;
+  const folder = path.join(storage, id);
+  const device = await deviceOf(settings.device);
+  const opened = await tools.models.withShapes(request.path, settings.shapes);
+  const wantsImages =
+    settings.basis.basis === 'activations' || (settings.basis.basis === 'auto' && settings.data !== undefined);
+  if (wantsImages && !settings.data) throw dataNeeded({ what: 'the activation basis' });
+  let inputs: Inputs | null = null;
+  let evaluation: Inputs | null = null;
+  mkdirSync(folder, { recursive: true });
+  try {
+    if (settings.data) {
+      inputs = await openInputs(opened, path.resolve(request.folder, settings.data.path), settings.data.preprocessing);
+      evaluation = settings.data.evaluation
+        ? await openInputs(opened, path.resolve(request.folder, settings.data.evaluation), settings.data.preprocessing)
+        : inputs;
+    }
+    const calibration = wantsImages ? await tools.calibration(request, within(context, SHARES.calibrate)) : null;
+    const { plan, projection } = projectPlan(
+      opened,
+      settings,
+      calibration?.energies ?? null,
+      await tools.weightEnergies(opened, settings),
+    );
+    const session = { device, threads: settings.threads };
+    const decomposed = await decompose(
+      opened,
+      plan,
+      settings,
+      calibration,
+      inputs,
+      session,
+      within(context, SHARES.decompose),
+    );
+    context.signal.throwIfAborted();
+    context.progress({ phase: 'write', message: 'Writing the candidate', fraction: SHARES.verify[0] });
+    if (fileStamp(request.path) !== opened.stamp) throw modelChanged({ path: request.path });
+    const extension = path.extname(request.path);
+    const candidate = path.join(folder, `${path.basename(request.path, extension)}.pruned${extension}`);
+    const written = writeOnnx(opened.model, decomposed.graph, candidate, { overwrite: false });
+
+    const feeds = await sampleFeeds(opened, inputs, settings);
+    const verification = await verifyCandidate(candidate, {
+      original: opened.model,
+      masked: decomposed.masked,
+      totals: projection.after,
+      shapes: settings.shapes,
+      feeds,
+    });
+    const accuracy = await evaluateBoth(request, candidate, evaluation, device, within(context, SHARES.evaluate));
+    context.progress({ phase: 'measure', message: 'Measuring latency', fraction: SHARES.measure[0] });
+    const timing = feeds && (await measureBoth(opened, candidate, feeds, decomposed, device, settings, context));
+    const side = (totals: typeof projection.before, fileBytes: number, index: 0 | 1): BeforeAfter => ({
+      ...totals,
+      fileBytes,
+      accuracy: accuracy?.[index] ?? null,
+      latency: timing?.latency[index] ?? null,
+    });
+    return {
+      id,
+      model: request.path,
+      candidate,
+      before: side(projection.before, opened.facts.fileBytes, 0),
+      after: side(projection.after, written.bytes, 1),
+      layers: projection.layers,
+      layerLatency: timing?.layers ?? [],
+      speedup: timing ? timing.latency[0].median / timing.latency[1].median : null,
+      speedupNote: timing ? speedupNote(timing.latency, timing.layers, projection) : null,
+      verification,
+      seconds: (performance.now() - started) / 1000,
+      device,
+      warnings: [projection.shortfall, accuracy?.[0].warning ?? null, ...(inputs?.facts.warnings ?? [])].filter(
+        (w): w is string => w !== null,
+      ),
+    };
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  } finally {
+    if (evaluation !== inputs) await evaluation?.close();
+    await inputs?.close();
+  }
+}
+
+/** Progress of a part of the run, scaled into the whole. */
+function within({ signal, progress }: RequestContext, [from, to]: readonly [number, number]): RequestContext {
+  return {
+    signal,
+    progress: (p) => progress({ ...p, fraction: p.fraction === null ? null : from + (to - from) * p.fraction }),
+  };
+}
+
+/** A small batch of real images, else a made-up input; null when the model's shapes are unknown. */
+async function sampleFeeds(
+  opened: OpenedModel,
+  inputs: Inputs | null,
+  settings: PruneSettings,
+): Promise<Record<string, Tensor> | null> {
+  if (!('inputs' in opened.shapes)) return null;
+  if (!inputs) return dummyInputs(opened.model.graph, opened.shapes.inputs);
+  const fixed = typeof opened.facts.inputs[0]?.shape?.[0] === 'number' && opened.facts.inputs[0].shape[0] > 0;
+  for await (const feeds of inputs.feeds({ count: fixed ? inputs.batch : 1, seed: settings.seed })) return { ...feeds };
+  return null;
+}
+
+async function evaluateBoth(
+  { path: original, settings }: RunRequest,
+  candidate: string,
+  evaluation: Inputs | null,
+  device: DeviceId,
+  context: RequestContext,
+): Promise<[AccuracyFacts, AccuracyFacts] | null> {
+  if (!evaluation?.dataset.labelled) return null;
+  const options = { limit: settings.data?.limit, device, threads: settings.threads };
+  const before = await evaluateModel(
+    original,
+    evaluation,
+    options,
+    within(context, [0, 0.5]),
+    'Evaluating the original',
+  );
+  const after = await evaluateModel(
+    candidate,
+    evaluation,
+    options,
+    within(context, [0.5, 1]),
+    'Evaluating the candidate',
+  );
+  return [before, after];
+}
+
+interface Timing {
+  readonly latency: readonly [LatencyFacts, LatencyFacts];
+  readonly layers: readonly LayerLatency[];
+}
+
+async function measureBoth(
+  opened: OpenedModel,
+  candidate: string,
+  feeds: Record<string, Tensor>,
+  { graph, owners }: Decomposed,
+  device: DeviceId,
+  settings: PruneSettings,
+  { signal }: RequestContext,
+): Promise<Timing> {
+  const options = { device, threads: settings.threads, batch: Object.values(feeds)[0]?.dims[0] ?? 1, signal };
+  const [a, b] = (await measureLatency([opened.model.path, candidate], feeds, options)) as [LatencyFacts, LatencyFacts];
+  const own = new Map<GraphNode, string>(
+    opened.layers.filter((l) => l.path.length === 0).map((layer) => [layer.node, layer.name]),
+  );
+  const before = latencyByLayer(opened.model.graph, own, await profileNodes(opened.model.path, feeds, options));
+  const after = latencyByLayer(graph, owners, await profileNodes(candidate, feeds, options));
+  return {
+    latency: [a, b],
+    layers: opened.layers.map(({ name }) => ({
+      layer: name,
+      before: before.get(name) ?? null,
+      after: after.get(name) ?? null,
+    })),
+  };
+}
+
+/** Why a candidate is not faster, or less so than its MACs promise; null when there is nothing to explain. */
+function speedupNote(
+  [before, after]: readonly [LatencyFacts, LatencyFacts],
+  layers: readonly LayerLatency[],
+  { before: was, after: is }: { before: { macs: number | null }; after: { macs: number | null } },
+): string | null {
+  const factor = before.median / after.median;
+  const promised = was.macs && is.macs ? was.macs / is.macs : null;
+  if (promised === null || factor >= 0.8 * promised) return null;
+  const slower = layers
+    .filter((l) => l.before !== null && l.after !== null && l.after > l.before)
+    .sort((a, b) => (b.after as number) - (b.before as number) - ((a.after as number) - (a.before as number)));
+  const named = slower
+    .slice(0, 3)
+    .map((l) => `${l.layer} (${(l.before as number).toFixed(2)} → ${(l.after as number).toFixed(2)} ms)`);
+  const reasons = named.length
+    ? `${slower.length} layers became slower although they multiply less: ${named.join(', ')}. Two small kernels move more data than one; a rank multiple of 8 or 16, or protecting these layers, helps.`
+    : 'What remains is time outside the convolutions and products (additions, normalisation, memory), which pruning does not change.';
+  return `${factor.toFixed(2)} times faster, while MACs fell ${promised.toFixed(2)} times. ${reasons}`;
+}

@@ -1,0 +1,170 @@
+/**
+ * The engine's methods: a thin layer that opens models, keeps what is expensive, and calls the rooms that do the work.
+ * Worker threads and the command line use the same service.
+ */
+import * as os from 'node:os';
+import path from 'node:path';
+import { spectrumOf } from '../analysis/spectrum';
+import { layerUnknown } from '../errors';
+import type { Spectrum } from '../protocol/facts';
+import type { LayerDetail } from '../protocol/plan';
+import type { PruneSettings } from '../protocol/recipe';
+import type { EngineHandlers, RequestContext } from '../protocol/rpc';
+import type { Energies } from '../prune/basis';
+import { measureLatency } from '../runtime/latency';
+import { dummyInputs } from '../runtime/shapes';
+import {
+  type CalibratedEnergies,
+  type Calibration,
+  type CalibrationNews,
+  calibrate,
+  calibrationKey,
+} from './calibration';
+import { compareModels } from './compare';
+import { deviceOf, devices } from './devices';
+import { blockValues, weightEnergies } from './energies';
+import { evaluateModel } from './evaluate';
+import { datasetAlone, openInputs } from './inputs';
+import { type OpenedModel, OpenModels } from './models';
+import { projectPlan } from './projection';
+import { runPrune } from './run';
+import { saveRun } from './save';
+import { createSpectraPool } from './spectra/pool';
+
+export interface ServiceOptions {
+  /** Bundle of the spectra worker; null computes in this thread. */
+  readonly spectraWorker: string | null;
+  /** Called when a calibration was made, so that another thread's service can adopt it. */
+  readonly tellCalibration?: (news: CalibrationNews) => void;
+}
+
+export interface Service {
+  readonly handlers: EngineHandlers;
+  adoptCalibration(news: unknown): void;
+  dispose(): Promise<void>;
+}
+
+/** Calibrations kept with their moments; they are large. */
+const CALIBRATIONS_KEPT = 2;
+
+export function createService({ spectraWorker, tellCalibration }: ServiceOptions): Service {
+  const models = new OpenModels();
+  const pool = createSpectraPool(spectraWorker ? os.availableParallelism() : 0, spectraWorker ?? '');
+  const spectra = new Map<string, Spectrum>();
+  const weights = new Map<string, Promise<Energies>>();
+  const calibrations = new Map<string, Calibration>();
+  const calibrated = new Map<string, CalibratedEnergies>();
+
+  const energiesOfWeights = (opened: OpenedModel, settings: PruneSettings): Promise<Energies> => {
+    const key = JSON.stringify([opened.model.path, opened.stamp, settings.basis.foldBatchNorm]);
+    let known = weights.get(key);
+    if (!known) {
+      known = weightEnergies(pool, opened, settings.basis.foldBatchNorm);
+      known.catch(() => weights.delete(key));
+      weights.set(key, known);
+    }
+    return known;
+  };
+
+  const calibrationFor = async (
+    request: { path: string; settings: PruneSettings; folder: string },
+    context: RequestContext,
+  ): Promise<Calibration> => {
+    const opened = await models.withShapes(request.path, request.settings.shapes);
+    const key = calibrationKey(opened, request.settings, request.folder) ?? '';
+    const known = calibrations.get(key);
+    if (known) return known;
+    const found = await calibrate(models, request.path, request.settings, request.folder, context);
+    calibrations.set(key, found);
+    for (const oldest of calibrations.keys()) if (calibrations.size > CALIBRATIONS_KEPT) calibrations.delete(oldest);
+    calibrated.set(key, found.energies);
+    tellCalibration?.({ key, energies: found.energies });
+    return found;
+  };
+
+  /** The plan by the calibrated basis when the settings want it and it is known, else by the weights. */
+  const plan = async (modelPath: string, settings: PruneSettings, folder: string) => {
+    const opened = await models.withShapes(modelPath, settings.shapes);
+    const key = settings.basis.basis === 'weights' ? null : calibrationKey(opened, settings, folder);
+    const known = key === null ? undefined : calibrated.get(key);
+    return projectPlan(opened, settings, known ?? null, known ? new Map() : await energiesOfWeights(opened, settings));
+  };
+
+  const spectrum = async (opened: OpenedModel, name: string): Promise<Spectrum | null> => {
+    const key = `${opened.model.path}\0${opened.stamp}\0${name}`;
+    const known = spectra.get(key);
+    if (known) return known;
+    const layer = opened.layers.find((l) => l.name === name);
+    if (!layer) throw layerUnknown({ layer: name, path: opened.model.path });
+    const values = await blockValues(pool, layer);
+    if (!values || !layer.matrices) return null;
+    const found = spectrumOf(name, values, layer.matrices.blocks, layer.matrices.rows, layer.matrices.cols);
+    spectra.set(key, found);
+    return found;
+  };
+
+  const handlers: EngineHandlers = {
+    open: async ({ path: file }) => models.get(file).facts,
+    shapes: async ({ path: file, shapes }) => (await models.withShapes(file, shapes)).facts,
+    async spectra({ path: file, layers }) {
+      const opened = models.get(file);
+      const found = await Promise.all(layers.map((name) => spectrum(opened, name)));
+      return found.filter((s) => s !== null);
+    },
+    project: async ({ path: file, settings, folder }) => (await plan(file, settings, folder)).projection,
+    async detail({ path: file, layer, settings, folder }): Promise<LayerDetail> {
+      const found = (await plan(file, settings, folder)).details.get(layer);
+      return (
+        found ?? {
+          layer,
+          basis: 'weights',
+          importance: new Float64Array(0),
+          threshold: null,
+          energy: new Float64Array(0),
+        }
+      );
+    },
+    async calibrate({ path: file, settings, folder }, context) {
+      return { images: (await calibrationFor({ path: file, settings, folder }, context)).images };
+    },
+    async dataset({ path: data, model, preprocessing }) {
+      const opened = model ? models.get(model) : null;
+      if (!opened) return datasetAlone(data, preprocessing);
+      const inputs = await openInputs(opened, data, preprocessing);
+      await inputs.close();
+      return inputs.facts;
+    },
+    devices: () => devices(),
+    async evaluate({ path: file, data, limit, preprocessing, device, threads = 0, shapes }, context) {
+      const opened = await models.withShapes(file, shapes);
+      const chosen = await deviceOf(device);
+      const inputs = await openInputs(opened, path.resolve(data), preprocessing);
+      try {
+        const accuracy = await evaluateModel(file, inputs, { limit, device: chosen, threads }, context);
+        const feeds = 'inputs' in opened.shapes ? dummyInputs(opened.model.graph, opened.shapes.inputs) : null;
+        const [latency] = feeds
+          ? await measureLatency([file], feeds, { device: chosen, threads, signal: context.signal })
+          : [];
+        return { accuracy, latency: latency ?? null };
+      } finally {
+        await inputs.close();
+      }
+    },
+    run: (request, context) =>
+      runPrune(request, { models, calibration: calibrationFor, weightEnergies: energiesOfWeights }, context),
+    save: (request) => saveRun(request),
+    compare: (request, context) => compareModels(models, request, context),
+  };
+
+  return {
+    handlers,
+    adoptCalibration(news) {
+      const { key, energies } = news as CalibrationNews;
+      calibrated.set(key, energies);
+    },
+    async dispose() {
+      models.closeAll();
+      await pool.dispose();
+    },
+  };
+}
