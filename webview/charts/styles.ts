@@ -1,0 +1,156 @@
+/**
+ * Looks of chart parts, by class. Kept is blue and filled, cut is orange and hollow or hatched, so that the two differ
+ * without colour as well; lines differ by dash.
+ */
+import { css } from 'lit';
+
+export const chartStyles = css`
+  svg.chart {
+    display: block;
+    overflow: visible;
+    font-family: var(--vscode-font-family);
+  }
+  .chart text {
+    fill: var(--dim);
+    font-size: 11px;
+  }
+  .chart text.strong {
+    fill: var(--fg);
+  }
+  .chart text.middle {
+    text-anchor: middle;
+  }
+  .chart text.end {
+    text-anchor: end;
+  }
+  .chart .grid {
+    stroke: var(--grid);
+    stroke-width: 1;
+    shape-rendering: crispEdges;
+  }
+  .chart .axis {
+    stroke: var(--dim);
+    stroke-width: 1;
+    shape-rendering: crispEdges;
+  }
+  .chart .kept {
+    fill: var(--kept);
+  }
+  .chart .cut {
+    fill: var(--cut);
+    fill-opacity: 0.35;
+    stroke: var(--cut);
+    stroke-width: 1;
+  }
+  .chart .cut.thin {
+    stroke: none;
+    fill-opacity: 0.75;
+  }
+  .chart .left-alone {
+    fill: var(--dim);
+    fill-opacity: 0.55;
+  }
+  .chart .line-kept,
+  .chart .line-cut {
+    fill: none;
+    stroke: var(--kept);
+    stroke-width: 2;
+  }
+  .chart .line-cut {
+    stroke: var(--cut);
+  }
+  .chart .energy {
+    fill: none;
+    stroke: var(--energy);
+    stroke-width: 1.5;
+  }
+  .chart .break-even {
+    stroke: var(--fg);
+    stroke-width: 1.5;
+    stroke-dasharray: 2 3;
+  }
+  .chart .edge {
+    stroke: var(--edge);
+    stroke-width: 1.5;
+    stroke-dasharray: 7 4;
+  }
+  .chart .threshold {
+    stroke: var(--fg);
+    stroke-width: 1;
+    stroke-dasharray: 5 3;
+  }
+  .chart .noise {
+    fill: var(--dim);
+    fill-opacity: 0.16;
+    stroke: none;
+  }
+  .chart .cut-area {
+    fill: var(--cut);
+    fill-opacity: 0.1;
+    stroke: none;
+  }
+  .chart .selected {
+    fill: none;
+    stroke: var(--fg);
+    stroke-width: 1.5;
+  }
+  .chart .before {
+    fill: var(--dim);
+    fill-opacity: 0.6;
+  }
+  .chart .handle {
+    cursor: ew-resize;
+    outline: none;
+  }
+  .chart .handle line {
+    stroke: var(--cut);
+    stroke-width: 2;
+  }
+  .chart .handle .grip {
+    fill: var(--cut);
+    stroke: var(--contrast-line);
+  }
+  .chart .handle .hit {
+    fill: transparent;
+    stroke: none;
+  }
+  .chart .handle text {
+    fill: var(--page);
+    font-weight: 600;
+  }
+  .chart .handle:focus-visible .grip,
+  .chart .handle:focus-visible line {
+    stroke: var(--focus);
+    stroke-width: 3;
+  }
+  .chart .clickable {
+    cursor: pointer;
+  }
+  .chart .cell {
+    fill: var(--kept);
+    stroke: var(--grid);
+    stroke-width: 0.5;
+  }
+  .chart .cell.diagonal {
+    stroke: var(--fg);
+    stroke-width: 1;
+  }
+  .sparkline {
+    display: block;
+  }
+  .sparkline .curve {
+    fill: none;
+    stroke: currentColor;
+    stroke-width: 1.2;
+    opacity: 0.85;
+  }
+  .sparkline .area {
+    fill: var(--kept);
+    fill-opacity: 0.3;
+    stroke: none;
+  }
+  .sparkline .mark {
+    stroke: var(--cut);
+    stroke-width: 1.5;
+  }
+`;

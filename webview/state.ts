@@ -1,0 +1,65 @@
+/** The session's state as the webview holds it, and pure functions on it. */
+import type { LayerOverride, PruneSettings } from '../src/protocol/recipe';
+import type { SessionState } from '../src/protocol/view';
+
+/** What is shown before the host has answered `ready`. */
+export const initialState: SessionState = {
+  title: null,
+  facts: null,
+  loading: 'loading',
+  error: null,
+  settings: null,
+  projection: null,
+  dataset: null,
+  devices: [],
+  canUndo: false,
+  canRedo: false,
+  trusted: true,
+  run: { kind: 'idle' },
+  selectedLayer: null,
+};
+
+/** The state with the patch's keys replaced; keys the state does not know are ignored. */
+export function applyPatch(state: SessionState, patch: Partial<SessionState>): SessionState {
+  const known = Object.fromEntries(
+    Object.entries(patch).filter(([key, value]) => key in initialState && value !== undefined),
+  );
+  return Object.keys(known).length === 0 ? state : { ...state, ...known };
+}
+
+export interface SettingsChange {
+  readonly settings: Partial<PruneSettings>;
+  readonly remove: readonly ('data' | 'shapes')[];
+  readonly transient: boolean;
+}
+
+/** Two changes one after the other as one: later keys win, and the pair is transient only if its end is. */
+export function mergeChanges(first: SettingsChange, second: SettingsChange): SettingsChange {
+  const settings = { ...first.settings, ...second.settings };
+  for (const key of second.remove) delete settings[key];
+  const remove = new Set([...first.remove, ...second.remove]);
+  for (const key of Object.keys(second.settings)) remove.delete(key as 'data' | 'shapes');
+  return { settings, remove: [...remove], transient: second.transient };
+}
+
+/** Settings as they will be once the host has taken the change. */
+export function changedSettings(settings: PruneSettings, change: SettingsChange): PruneSettings {
+  const result = { ...settings, ...change.settings };
+  for (const key of change.remove) delete result[key];
+  return result;
+}
+
+/** The override that names exactly this layer, if there is one. Globs are the host's business. */
+export function overrideOf(settings: PruneSettings | null, layer: string): LayerOverride | null {
+  return settings?.layers.findLast((entry) => entry.match === layer) ?? null;
+}
+
+/** The overrides with this layer's own replaced (at the end, where it wins) or, with null, removed. */
+export function withOverride(
+  layers: readonly LayerOverride[],
+  layer: string,
+  override: Omit<LayerOverride, 'match'> | null,
+): LayerOverride[] {
+  const others = layers.filter((entry) => entry.match !== layer);
+  return override === null ? others : [...others, { match: layer, ...override }];
+}

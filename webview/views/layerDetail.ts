@@ -1,0 +1,402 @@
+/**
+ * `<espalier-layer-detail>`: everything about the selected layer, with its spectrum and the cut that the user drags.
+ * A drag projects as it goes (transient changes) and is one step for undo when it ends; Escape takes it back.
+ */
+import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import type { Spectrum } from '../../src/protocol/facts';
+import type { LayerDetail } from '../../src/protocol/plan';
+import { importanceChart } from '../charts/importance';
+import { rankAt, spectrumArea, spectrumChart } from '../charts/spectrum';
+import { cutHandle, keyedRank } from '../controls/cutHandle';
+import { type DataTable, dataTable, dataTableStyles } from '../controls/dataTable';
+import '../controls/figure';
+import type { ChartSize, LegendItem } from '../controls/figure';
+import { icons } from '../controls/icons';
+import { panelId, tabId, tabStyles, tabs } from '../controls/tabs';
+import { exact, percent, real } from '../format';
+import type { LayerRow } from '../layers';
+import type { UiState } from '../persisted';
+import { type Session, SessionController } from '../session';
+import { strings } from '../strings';
+import { baseStyles, controlStyles } from '../styles';
+import { type Fact, layerFacts } from './layerFacts';
+import { notice, noticeStyles } from './notices';
+
+const spectrumLegend: readonly LegendItem[] = [
+  { label: strings.charts.kept, part: 'kept', kind: 'area' },
+  { label: strings.charts.cut, part: 'cut', kind: 'area' },
+  { label: strings.charts.energy, part: 'energy', kind: 'line' },
+  { label: strings.charts.breakEven, part: 'break-even', kind: 'line' },
+  { label: strings.charts.edge, part: 'edge', kind: 'line' },
+];
+const noiseLegend: LegendItem = { label: strings.charts.noise, part: 'noise', kind: 'area' };
+const importanceLegend: readonly LegendItem[] = [
+  { label: strings.charts.kept, part: 'kept', kind: 'area' },
+  { label: strings.charts.cut, part: 'cut', kind: 'area' },
+  { label: strings.charts.threshold, part: 'threshold', kind: 'line' },
+];
+
+@customElement('espalier-layer-detail')
+export class EspalierLayerDetail extends LitElement {
+  static override styles = [
+    baseStyles,
+    controlStyles,
+    tabStyles,
+    dataTableStyles,
+    noticeStyles,
+    css`
+      :host {
+        display: block;
+        min-width: 0;
+        container: detail / inline-size;
+      }
+      .detail {
+        padding: 10px 18px 16px;
+      }
+      .head {
+        display: flex;
+        gap: 6px;
+        align-items: center;
+      }
+      .head h2 {
+        flex: 1;
+        min-width: 0;
+      }
+      .facts {
+        display: grid;
+        grid-template-columns: repeat(auto-fill, minmax(118px, 1fr));
+        gap: 6px 14px;
+        margin: 8px 0 10px;
+      }
+      .facts dt {
+        color: var(--dim);
+        font-size: 0.88em;
+      }
+      .facts dd {
+        overflow-wrap: anywhere;
+      }
+      .notice {
+        margin: 8px 0;
+      }
+      .tabline {
+        display: flex;
+        gap: 12px;
+        align-items: end;
+        border-bottom: 1px solid var(--line);
+      }
+      .tabline > .tabs {
+        flex: 1;
+        margin-bottom: -1px;
+      }
+      .tabline select {
+        width: auto;
+        min-height: 22px;
+        margin-bottom: 3px;
+      }
+      .panel {
+        padding-top: 8px;
+      }
+      .table {
+        max-height: 60vh;
+        overflow: auto;
+      }
+      .waiting {
+        display: grid;
+        place-content: center;
+        height: 260px;
+        color: var(--dim);
+        font-style: italic;
+        text-align: center;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) session!: Session;
+  @property({ attribute: false }) row!: LayerRow;
+  /** Rank under the pointer or key while a drag is on. */
+  @state() private dragged: number | null = null;
+  /** Index of the value under the pointer. */
+  @state() private hovered: number | null = null;
+  private beforeDrag: LayerRow['override'] = null;
+
+  constructor() {
+    super();
+    new SessionController(this, () => this.session);
+  }
+
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    const before = changed.get('row');
+    if (before !== undefined && before.facts.name !== this.row.facts.name) {
+      this.dragged = null;
+      this.hovered = null;
+    }
+  }
+
+  protected override updated(): void {
+    const { facts } = this.row;
+    if (facts.matrices !== null && this.session.state.projection !== null) {
+      this.session.details.want(facts.name, this.session.state.projection);
+    }
+  }
+
+  override render(): TemplateResult {
+    const { facts, reason } = this.row;
+    const { spectra, details } = this.session;
+    const spectrum = facts.matrices === null ? 'none' : spectra.get(facts.name);
+    const detail = details.get(facts.name);
+    const known = typeof spectrum === 'string' ? null : spectrum;
+    return html`
+      <section class="detail" aria-label=${strings.detail.label(facts.name)} @keydown=${this.onKey}>
+        ${this.head()}
+        ${reason === '' ? nothing : notice('info', `${this.row.projection?.reason || facts.reason ? strings.detail.fullReason : strings.detail.macsReason}:`, reason)}
+        <dl class="facts number">${layerFacts(this.row, known, this.rank).map(factEntry)}</dl>
+        ${
+          spectrum === 'none'
+            ? html`<p class="dim">${strings.detail.noMatrix}</p>`
+            : spectrum === 'failed'
+              ? this.failed()
+              : this.views(known, detail)
+        }
+      </section>
+    `;
+  }
+
+  /** Puts the focus on the cut, or on the detail's first control where nothing can be cut. */
+  async focusCut(): Promise<void> {
+    await this.updateComplete;
+    const figure = this.renderRoot.querySelector('espalier-figure');
+    await figure?.updateComplete;
+    const handle = figure?.renderRoot.querySelector<SVGElement>('[role="slider"]');
+    (handle ?? this.renderRoot.querySelector<HTMLElement>('button'))?.focus();
+  }
+
+  private get rank(): number {
+    return this.dragged ?? this.row.rank;
+  }
+
+  /** Whether the user may move this layer's cut. */
+  private get movable(): boolean {
+    const { facts, override } = this.row;
+    return (
+      facts.reason === null && facts.fullRank > 1 && override?.keep !== true && this.session.state.settings !== null
+    );
+  }
+
+  private head(): TemplateResult {
+    const { facts, override } = this.row;
+    const locked = override?.keep === true;
+    const canLock = facts.reason === null && this.session.state.settings !== null;
+    return html`
+      <div class="head">
+        <h2 class="ellipsis" title=${facts.name}>${facts.name}</h2>
+        ${
+          override === null || locked
+            ? nothing
+            : html`<button type="button" class="plain" title=${strings.detail.backTitle}
+                @click=${() => this.session.override(facts.name, null)}>${icons.reset}${strings.detail.back}</button>`
+        }
+        ${
+          canLock
+            ? html`<button type="button" class="plain" aria-pressed=${locked ? 'true' : 'false'}
+                @click=${() => this.session.override(facts.name, locked ? null : { keep: true })}>
+                ${locked ? icons.lock : icons.unlock}${locked ? strings.detail.unlock : strings.detail.lock}</button>`
+            : nothing
+        }
+        <button type="button" class="plain" aria-label=${strings.detail.close} title=${strings.detail.close}
+          @click=${this.close}>${icons.close}</button>
+      </div>
+    `;
+  }
+
+  private views(spectrum: Spectrum | null, detail: LayerDetail | { failure: string } | null): TemplateResult {
+    const { ui } = this.session;
+    const { detailTab: tab, scale } = ui.value;
+    const choose = (event: Event) =>
+      ui.update({ scale: (event.target as HTMLSelectElement).value as UiState['scale'] });
+    const tabList = (['spectrum', 'importance', 'table'] as const).map((id) => ({
+      id,
+      label: strings.detail.tabs[id],
+    }));
+    return html`
+      <div class="tabline">
+        ${tabs({ name: 'detail', label: strings.detail.tabsLabel, tabs: tabList, chosen: tab, onChoose: (detailTab) => ui.update({ detailTab }) })}
+        ${
+          tab === 'table'
+            ? nothing
+            : html`<select aria-label=${strings.detail.scale} @change=${choose}>
+                ${(['log', 'linear'] as const).map((value) => html`<option value=${value} ?selected=${value === scale}>${strings.detail.scales[value]}</option>`)}
+              </select>`
+        }
+      </div>
+      <div class="panel" id=${panelId('detail')} role="tabpanel" aria-labelledby=${tabId('detail', tab)}>
+        ${
+          spectrum === null
+            ? html`<p class="waiting" role="status">${strings.loading.spectrum}</p>`
+            : tab === 'spectrum'
+              ? this.spectrumFigure(spectrum)
+              : tab === 'importance'
+                ? this.importance(detail)
+                : html`<div class="table" tabindex="0" role="region" aria-label=${strings.detail.tabs.table}>${dataTable(this.table(spectrum, detail))}</div>`
+        }
+      </div>
+    `;
+  }
+
+  private spectrumFigure(spectrum: Spectrum): TemplateResult {
+    const { facts } = this.row;
+    const { singularValues, energy, marchenkoPasturEdge: edge, noiseFloor } = spectrum;
+    const full = singularValues.length;
+    const kept = this.rank;
+    const { scale } = this.session.ui.value;
+    const draw = (size: ChartSize) => {
+      const area = spectrumArea(size);
+      const handle = this.movable
+        ? cutHandle({
+            area,
+            full,
+            rank: kept,
+            label: strings.detail.cut,
+            text: strings.detail.cutValue(kept, full, percent(energy[kept - 1] ?? 1)),
+            onMove: (x, transient) => this.moveTo(rankAt(area, full, x), transient),
+            onKey: (event) => this.onCutKey(event, full),
+            onKeyEnd: () => this.endDrag(),
+            onHover: (x) => {
+              this.hovered =
+                x === null ? null : Math.min(full, rankAt(area, full, x + (area.right - area.left) / full / 2));
+            },
+          })
+        : nothing;
+      return spectrumChart({
+        ...size,
+        singularValues,
+        energy,
+        kept,
+        breakEven: facts.breakEvenRank,
+        edge,
+        noiseFloor,
+        scale,
+        handle,
+      });
+    };
+    const note = () => {
+      if (this.hovered !== null && this.dragged === null) {
+        const i = this.hovered - 1;
+        return strings.detail.hover(this.hovered, real(singularValues[i]), percent(energy[i]));
+      }
+      return this.movable ? strings.detail.dragHelp : strings.detail.fixedHelp;
+    };
+    const hasNoise = singularValues[full - 1] <= noiseFloor;
+    return html`<espalier-figure .heading=${strings.charts.spectrum(facts.name)} .headingHidden=${true}
+      .name=${`${facts.name}-spectrum`} .height=${280} .interactive=${this.movable}
+      .description=${strings.charts.spectrumDescription(kept, full, percent(energy[kept - 1] ?? 1))}
+      .legend=${hasNoise ? [...spectrumLegend, noiseLegend] : spectrumLegend}
+      .draw=${draw} .note=${note} .table=${() => this.table(spectrum, null)}></espalier-figure>`;
+  }
+
+  private importance(detail: LayerDetail | { failure: string } | null): TemplateResult {
+    if (detail === null) return html`<p class="waiting" role="status">${strings.loading.importance}</p>`;
+    if ('failure' in detail) return html`<p class="waiting" role="status">${detail.failure}</p>`;
+    const { facts } = this.row;
+    const { importance, threshold, basis } = detail;
+    const kept = this.rank;
+    const { scale } = this.session.ui.value;
+    const note = `${threshold === null ? strings.detail.noThreshold : strings.detail.threshold(real(threshold))} (${strings.detail.importanceBasis[basis]})`;
+    return html`<espalier-figure .heading=${strings.charts.importance(facts.name)} .headingHidden=${true}
+      .name=${`${facts.name}-importance`} .height=${280}
+      .description=${strings.charts.importanceDescription(kept, importance.length)} .legend=${importanceLegend}
+      .draw=${(size: ChartSize) => importanceChart({ ...size, importance, kept, threshold, scale })}
+      .note=${() => note} .table=${() => this.importanceTable(detail)}></espalier-figure>`;
+  }
+
+  private table(spectrum: Spectrum, detail: LayerDetail | { failure: string } | null): DataTable {
+    const { table, tableCaption } = strings.detail;
+    const importance = detail !== null && 'importance' in detail ? detail.importance : null;
+    return {
+      caption: tableCaption(this.row.facts.name),
+      columns: [
+        { label: table.index, format: exact },
+        { label: table.value, format: real },
+        { label: table.energy, format: percent },
+        ...(importance === null ? [] : [{ label: table.importance, format: real }]),
+        { label: table.state },
+      ],
+      rows: Array.from(spectrum.singularValues, (value, i) => [
+        i + 1,
+        value,
+        spectrum.energy[i],
+        ...(importance === null ? [] : [importance[i] ?? null]),
+        i < this.rank ? table.kept : table.cut,
+      ]),
+    };
+  }
+
+  private importanceTable(detail: LayerDetail): DataTable {
+    const { table, tableCaption } = strings.detail;
+    return {
+      caption: tableCaption(this.row.facts.name),
+      columns: [
+        { label: table.index, format: exact },
+        { label: table.importance, format: real },
+        { label: table.state },
+      ],
+      rows: Array.from(detail.importance, (value, i) => [i + 1, value, i < this.rank ? table.kept : table.cut]),
+    };
+  }
+
+  private failed(): TemplateResult {
+    const retry = () => this.session.spectra.retry(this.row.facts.name);
+    return html`<p role="status">${strings.detail.spectrumFailed}
+      <button type="button" class="link" @click=${retry}>${strings.detail.retry}</button></p>`;
+  }
+
+  private moveTo(rank: number, transient: boolean): void {
+    if (this.dragged === null) this.beforeDrag = this.row.override;
+    if (transient && rank === this.dragged) return;
+    this.dragged = transient ? rank : null;
+    this.session.override(this.row.facts.name, { rank }, transient);
+  }
+
+  private onCutKey(event: KeyboardEvent, full: number): void {
+    const rank = keyedRank(event, this.row.override?.rank ?? this.rank, full);
+    if (rank === null) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.moveTo(rank, true);
+  }
+
+  /** The key was released or the focus went: the drag is done. */
+  private endDrag(): void {
+    if (this.dragged !== null) this.moveTo(this.dragged, false);
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    if (event.key !== 'Escape') return;
+    event.preventDefault();
+    if (this.dragged === null) {
+      this.dispatchEvent(new CustomEvent('leave-detail', { bubbles: true, composed: true }));
+      return;
+    }
+    this.dragged = null;
+    const before = this.beforeDrag;
+    if (before === null) this.session.override(this.row.facts.name, null);
+    else {
+      const { match: _, ...override } = before;
+      this.session.override(this.row.facts.name, override);
+    }
+  }
+
+  private close(): void {
+    this.session.select(null);
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'espalier-layer-detail': EspalierLayerDetail;
+  }
+}
+
+function factEntry({ label, value, title }: Fact): TemplateResult {
+  return html`<div title=${title}><dt>${label}</dt><dd>${value}</dd></div>`;
+}

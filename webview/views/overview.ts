@@ -1,0 +1,140 @@
+/** The whole model in one picture: what each layer costs and what the plan leaves of it, in network order. */
+import { css, html, type TemplateResult } from 'lit';
+import { type BarItem, itemsPerBar, stackedBars } from '../charts/bars';
+import '../controls/figure';
+import type { DataTable } from '../controls/dataTable';
+import type { ChartSize, LegendItem } from '../controls/figure';
+import { bytes, count, exact, percent, real } from '../format';
+import type { LayerRow } from '../layers';
+import { Memo } from '../memo';
+import type { UiState } from '../persisted';
+import type { Session } from '../session';
+import { strings } from '../strings';
+
+export type OverviewMetric = UiState['overviewMetric'];
+
+export const overviewStyles = css`
+  .overview {
+    flex: none;
+    padding: 6px 18px 8px;
+    border-bottom: 1px solid var(--line);
+  }
+  .overview > summary {
+    padding: 2px 0;
+  }
+  .overview select {
+    width: auto;
+  }
+`;
+
+const formats: Readonly<Record<OverviewMetric, (value: number) => string>> = {
+  macs: count,
+  params: count,
+  bytes,
+  rank: percent,
+};
+
+/** One layer's bar: what stays, what goes, and where factorizing would stop paying. */
+export function overviewItem({ facts, projection, rank }: LayerRow, metric: OverviewMetric): BarItem {
+  const changeable = facts.reason === null;
+  if (metric === 'rank') {
+    const full = facts.fullRank || 1;
+    const kept = facts.fullRank === 0 ? 1 : rank / full;
+    const breakEven = facts.breakEvenRank === null || !changeable ? null : Math.min(1, facts.breakEvenRank / full);
+    return { label: facts.name, kept, cut: 1 - kept, mark: breakEven, changeable };
+  }
+  const now = facts[metric] ?? 0;
+  const after = projection?.[metric] ?? now;
+  return { label: facts.name, kept: Math.min(now, after), cut: Math.max(0, now - after), mark: null, changeable };
+}
+
+const legend = (metric: OverviewMetric): readonly LegendItem[] => [
+  { label: strings.overview.kept, part: 'kept', kind: 'area' },
+  { label: strings.overview.cut, part: 'cut', kind: 'area' },
+  { label: strings.overview.leftAlone, part: 'left-alone', kind: 'area' },
+  ...(metric === 'rank' ? [{ label: strings.overview.breakEven, part: 'break-even', kind: 'line' } as const] : []),
+];
+
+function overviewTable(rows: readonly LayerRow[], metric: OverviewMetric): DataTable {
+  const { table, metrics } = strings.overview;
+  const rank = metric === 'rank';
+  return {
+    caption: metrics[metric],
+    columns: [
+      { label: table.layer },
+      { label: table.before, format: rank ? exact : formats[metric] },
+      { label: table.after, format: rank ? exact : formats[metric] },
+      ...(rank ? [{ label: table.breakEven, format: real }] : []),
+    ],
+    rows: rows.map(({ facts, projection, rank: kept }) =>
+      rank
+        ? [facts.name, facts.fullRank, kept, facts.breakEvenRank]
+        : [facts.name, facts[metric], projection?.[metric] ?? facts[metric]],
+    ),
+  };
+}
+
+/** Draws the overview; keeps its parts identical while nothing changes, so that typing in a filter does not redraw it. */
+export class Overview {
+  private readonly items = new Memo<readonly BarItem[]>();
+  private readonly drawing = new Memo<(size: ChartSize) => ReturnType<typeof stackedBars>>();
+  private readonly table = new Memo<() => DataTable>();
+  private readonly legend = new Memo<readonly LegendItem[]>();
+  private readonly note = new Memo<(size: ChartSize) => string>();
+
+  render(session: Session, rows: readonly LayerRow[]): TemplateResult {
+    const { ui } = session;
+    const macsKnown = rows.some(({ facts }) => facts.macs !== null);
+    const chosen = ui.value.overviewMetric;
+    const metric = chosen === 'macs' && !macsKnown ? 'params' : chosen;
+    const items = this.items.get([rows, metric], () => rows.map((row) => overviewItem(row, metric)));
+    const { selectedLayer } = session.state;
+    const selected = selectedLayer === null ? null : rows.findIndex(({ facts }) => facts.name === selectedLayer);
+    const format = formats[metric];
+    const draw = this.drawing.get(
+      [items, selected],
+      () => (size: ChartSize) =>
+        stackedBars({
+          ...size,
+          items,
+          selected,
+          format,
+          describe: (item) =>
+            item.cut > 0
+              ? `${item.label}: ${format(item.kept + item.cut)} → ${format(item.kept)}`
+              : `${item.label}: ${format(item.kept)}`,
+          onPick: (index) => session.select(rows[index].facts.name),
+        }),
+    );
+    const changed = items.filter((item) => item.cut > 0).length;
+    const toggle = (event: Event) => {
+      const { open } = event.target as HTMLDetailsElement;
+      if (open !== ui.value.overviewOpen) ui.update({ overviewOpen: open });
+    };
+    const note = this.note.get([items.length, metric, chosen], () => (size: ChartSize) => {
+      const perBar = itemsPerBar(items.length, size);
+      return [chosen !== metric ? strings.overview.noMacs : '', perBar > 1 ? strings.overview.merged(perBar) : '']
+        .filter(Boolean)
+        .join(' ');
+    });
+    return html`
+      <details class="overview" ?open=${ui.value.overviewOpen} @toggle=${toggle}>
+        <summary>${strings.overview.metrics[metric]}, ${strings.overview.order}</summary>
+        <espalier-figure .heading=${strings.overview.metrics[metric]} .name=${`${metric}-per-layer`} .height=${104} .headingHidden=${true} .note=${note}
+          .description=${strings.overview.description(rows.length, changed)}
+          .legend=${this.legend.get([metric], () => legend(metric))} .draw=${draw}
+          .table=${this.table.get([rows, metric], () => () => overviewTable(rows, metric))}>
+          <label slot="tools" class="dim small">
+            <span class="visually-hidden">${strings.overview.metricLabel}</span>
+            <select @change=${(event: Event) => ui.update({ overviewMetric: (event.target as HTMLSelectElement).value as OverviewMetric })}>
+              ${Object.entries(strings.overview.options).map(
+                ([value, label]) =>
+                  html`<option value=${value} ?selected=${value === metric} ?disabled=${value === 'macs' && !macsKnown}>${label}</option>`,
+              )}
+            </select>
+          </label>
+        </espalier-figure>
+      </details>
+    `;
+  }
+}

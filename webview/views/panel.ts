@@ -1,0 +1,287 @@
+/** `<espalier-panel>`: the side panel. What to prune and how, the projection, and the run. */
+import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import type { PruneSettings } from '../../src/protocol/recipe';
+import type { SessionState } from '../../src/protocol/view';
+import '@vscode-elements/elements/dist/vscode-button/index.js';
+import { fieldStyles } from '../controls/fields';
+import { icons } from '../controls/icons';
+import { styleVars } from '../controls/styleVars';
+import { elapsed } from '../format';
+import { type Session, SessionController } from '../session';
+import { strings } from '../strings';
+import { baseStyles, controlStyles } from '../styles';
+import { tiles } from '../tiles';
+import { modelLine } from './header';
+import { blank, errorNotice, notice, noticeStyles } from './notices';
+import { dataSection } from './panelData';
+import { machineSection, methodSection, optionsSection } from './panelMethod';
+import { progressStyles, runProgress } from './progress';
+import { undoKeys } from './undoKeys';
+
+type SectionId = keyof typeof strings.panel.sections;
+
+/** Why a run can't start now; '' when it can. */
+export function whyNotRun(state: SessionState): string {
+  const { whyNot } = strings.run;
+  if (!state.trusted) return whyNot.untrusted;
+  if (state.facts === null || state.settings === null || state.loading === 'loading') return whyNot.loading;
+  if (state.loading === 'shapes') return whyNot.shapes;
+  if (state.facts.layers.every((layer) => layer.reason !== null)) return whyNot.nothing;
+  return '';
+}
+
+@customElement('espalier-panel')
+export class EspalierPanel extends LitElement {
+  static override styles = [
+    baseStyles,
+    controlStyles,
+    fieldStyles,
+    noticeStyles,
+    progressStyles,
+    css`
+      :host {
+        display: block;
+        height: 100%;
+      }
+      .panel {
+        display: flex;
+        flex-direction: column;
+        height: 100%;
+      }
+      .scroll {
+        flex: 1 1 auto;
+        min-height: 0;
+        overflow-y: auto;
+      }
+      .model {
+        display: flex;
+        gap: 4px;
+        align-items: center;
+        padding: 8px 12px 8px 20px;
+      }
+      .model > div {
+        flex: 1;
+        min-width: 0;
+      }
+      .section {
+        border-top: 1px solid var(--line);
+      }
+      .section > summary {
+        padding: 5px 10px 5px 8px;
+        font-size: 0.85em;
+        font-weight: 700;
+        letter-spacing: 0.03em;
+        text-transform: uppercase;
+      }
+      .section > .body {
+        padding: 0 20px 14px;
+      }
+      .section > .body > .field:first-child {
+        margin-top: 4px;
+      }
+      .pair {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
+        gap: 0 10px;
+      }
+      .target {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr) 86px;
+        gap: 6px;
+      }
+      .target .unit {
+        position: relative;
+      }
+      .line {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 4px 8px;
+        align-items: center;
+        margin-top: 6px;
+      }
+      .path {
+        overflow-wrap: anywhere;
+      }
+      .foot {
+        display: grid;
+        gap: 8px;
+        flex: none;
+        padding: 10px 20px 14px;
+        border-top: 1px solid var(--line);
+        background: var(--page);
+      }
+      .foot vscode-button {
+        width: 100%;
+      }
+      .summary {
+        display: grid;
+        gap: 4px;
+      }
+      .summary .entry {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr) auto auto;
+        gap: 0 8px;
+        align-items: baseline;
+      }
+      .summary dt {
+        color: var(--dim);
+      }
+      .summary .change {
+        min-width: 6.5ch;
+        text-align: right;
+      }
+      .summary .bar {
+        grid-column: 1 / -1;
+      }
+      .messages:not(:empty) {
+        display: grid;
+        gap: 6px;
+        padding: 8px 12px;
+      }
+      .messages .notice {
+        padding: 6px 8px;
+      }
+      .preprocessing {
+        margin-top: 10px;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) session!: Session;
+
+  constructor() {
+    super();
+    new SessionController(this, () => this.session);
+  }
+
+  override render(): TemplateResult {
+    const { session } = this;
+    const { state, error } = session;
+    if (!session.connected && error === null) return html`<p class="blank dim">${strings.loading.connecting}</p>`;
+    if (state.title === null) {
+      return html`<main class="scroll">
+        ${error === null ? nothing : html`<div class="messages">${errorNotice(error, () => session.dismissError())}</div>`}
+        ${this.empty()}
+      </main>`;
+    }
+    const { settings } = state;
+    return html`
+      <main class="panel" @keydown=${this.onKey}>
+        <div class="scroll">
+          ${this.model()}
+          <div class="messages">${this.messages()}</div>
+          ${settings === null ? html`<p class="blank dim">${strings.loading.reading}</p>` : this.sections(settings)}
+        </div>
+        ${settings === null ? nothing : html`<div class="foot">${this.summary()} ${this.actions()}</div>`}
+      </main>
+    `;
+  }
+
+  private empty(): TemplateResult {
+    const open = html`
+      <vscode-button @click=${() => this.session.act('openModel', {})}>${strings.panel.open}</vscode-button>
+      <p class="small">${strings.panel.emptyTip}</p>`;
+    return blank(strings.panel.empty, strings.panel.emptyHint, open);
+  }
+
+  private model(): TemplateResult {
+    const { title, facts, canUndo, canRedo } = this.session.state;
+    const button = (method: 'undo' | 'redo', enabled: boolean) => html`
+      <button type="button" class="plain" aria-label=${strings.run[method]} title=${strings.run[method]} ?disabled=${!enabled}
+        @click=${() => this.session.act(method, {})}>${icons[method]}</button>`;
+    return html`
+      <div class="model">
+        <div>
+          <h1 class="ellipsis" title=${facts?.path ?? ''}>${title}</h1>
+          <p class="dim small">${facts === null ? strings.loading.reading : modelLine(facts)}</p>
+        </div>
+        ${button('undo', canUndo)} ${button('redo', canRedo)}
+      </div>
+    `;
+  }
+
+  private messages(): unknown {
+    const { session } = this;
+    const { trusted, projection, run } = session.state;
+    return [
+      session.error === null ? nothing : errorNotice(session.error, () => session.dismissError()),
+      trusted ? nothing : notice('warning', strings.notices.untrusted, strings.notices.untrustedHint),
+      run.kind === 'failed' ? errorNotice(run.error, null) : nothing,
+      projection?.shortfall == null ? nothing : notice('warning', strings.notices.shortfall, projection.shortfall),
+    ].filter((part) => part !== nothing);
+  }
+
+  private sections(settings: PruneSettings): TemplateResult {
+    const { session } = this;
+    return html`
+      <form aria-label=${strings.panel.form} @submit=${(event: Event) => event.preventDefault()}>
+        ${this.section('method', methodSection(session, settings))}
+        ${this.section('data', dataSection(session, settings))}
+        ${this.section('options', optionsSection(session, settings))}
+        ${this.section('machine', machineSection(session, settings))}
+      </form>
+    `;
+  }
+
+  private section(id: SectionId, body: TemplateResult): TemplateResult {
+    const { ui } = this.session;
+    const folded = ui.value.folded.includes(id);
+    const toggle = (event: Event) => {
+      const { open } = event.target as HTMLDetailsElement;
+      if (open !== folded) return;
+      const others = ui.value.folded.filter((other) => other !== id);
+      ui.update({ folded: open ? others : [...others, id] });
+    };
+    return html`
+      <details class="section" ?open=${!folded} @toggle=${toggle}>
+        <summary>${strings.panel.sections[id]}</summary>
+        <div class="body">${body}</div>
+      </details>
+    `;
+  }
+
+  private summary(): TemplateResult | typeof nothing {
+    const { state } = this.session;
+    if (state.projection === null) return nothing;
+    const shown = tiles(state).filter(({ id, after }) => id !== 'flops' && after !== null);
+    return html`
+      <section aria-label=${strings.panel.projection}>
+        <dl class="summary number">
+          ${shown.map(
+            ({ id, label, before, after, share, note, title }) => html`
+              <div class="entry" data-tile=${id} title=${title}>
+                <dt>${label}</dt>
+                <dd>${after === before ? before : html`<span class="dim">${before} →</span> ${after}`}</dd>
+                <dd class="change">${note.split(' · ')[0]}</dd>
+                ${share === null ? nothing : html`<dd class="bar" aria-hidden="true"><span ${styleVars({ '--share': String(share) })}></span></dd>`}
+              </div>`,
+          )}
+        </dl>
+        <p class="dim small">${strings.panel.projectionBasis[state.projection.basis]}</p>
+      </section>
+    `;
+  }
+
+  private actions(): TemplateResult {
+    const { session } = this;
+    const { run, trusted } = session.state;
+    if (run.kind === 'running') {
+      return html`
+        ${runProgress(run)}
+        <vscode-button secondary @click=${() => session.act('cancel', {})}>${strings.run.cancel}</vscode-button>`;
+    }
+    const problem = whyNotRun(session.state);
+    const done = run.kind === 'done';
+    return html`
+      ${done ? html`<p class="small" role="status">${strings.run.done(elapsed(run.result.seconds), run.result.device)} ${run.savedAs === null ? '' : strings.run.savedAs(run.savedAs)}</p>` : nothing}
+      <vscode-button ?disabled=${problem !== ''} ?secondary=${done && run.savedAs === null} title=${problem} @click=${() => session.act('run', {})}>${strings.run.run}</vscode-button>
+      <vscode-button ?disabled=${!done || !trusted} ?secondary=${!done || run.savedAs !== null} title=${done ? '' : strings.run.whyNot.noRun} @click=${() => session.act('save', {})}>${strings.run.save}</vscode-button>
+      ${problem === '' ? nothing : html`<p class="dim small">${problem}</p>`}
+    `;
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    undoKeys(this.session, event);
+  }
+}

@@ -1,0 +1,211 @@
+/** Side panel: the method and its target, its options, and the machine it runs on. */
+import { html, nothing, type TemplateResult } from 'lit';
+import { live } from 'lit/directives/live.js';
+import type { PruneSettings, PruneTarget } from '../../src/protocol/recipe';
+import { checkField, numberField, selectField, textField } from '../controls/fields';
+import { methods } from '../methods';
+import type { Session } from '../session';
+import { strings } from '../strings';
+
+type TargetChoice = keyof typeof strings.panel.targetKinds;
+
+const million = 1e6;
+
+/** A byte target above 1 is a number of bytes, at most 1 a share. */
+export function targetChoice(target: PruneTarget): TargetChoice {
+  return target.kind === 'bytes' && target.value > 1 ? 'absolute' : target.kind;
+}
+
+/** The same target in another kind, as near as it goes. */
+export function retarget(target: PruneTarget, choice: TargetChoice, totalBytes: number): PruneTarget {
+  const share = target.value > 1 ? Math.min(1, target.value / Math.max(1, totalBytes)) : target.value;
+  if (choice === 'absolute') return { kind: 'bytes', value: Math.max(2, Math.round(share * totalBytes)) };
+  return { kind: choice, value: Math.max(0.01, Math.round(share * 1000) / 1000) };
+}
+
+export function methodSection(session: Session, settings: PruneSettings): TemplateResult {
+  const method = methods.find(({ id }) => id === settings.method);
+  return html`
+    ${selectField({
+      id: 'method',
+      label: strings.panel.method,
+      help: method?.help,
+      value: settings.method,
+      options: methods.map(({ id, label }) => ({ value: id, label })),
+      onChange: (value) => session.change({ method: value as PruneSettings['method'] }),
+    })}
+    ${target(session, settings)}
+    ${selectField({
+      id: 'multiple',
+      label: strings.panel.multiple,
+      help: strings.panel.multipleHelp,
+      value: String(settings.multiple),
+      options: [1, 4, 8, 16, 32].map((value) => ({ value: String(value), label: String(value) })),
+      onChange: (value) => session.change({ multiple: Number(value) as PruneSettings['multiple'] }),
+    })}
+    ${textField({
+      id: 'protect',
+      label: strings.panel.protect,
+      help: strings.panel.protectHelp,
+      placeholder: strings.panel.protectPlaceholder,
+      lines: Math.min(6, Math.max(2, settings.protect.length + 1)),
+      value: settings.protect.join('\n'),
+      onChange: (text) => session.change({ protect: lines(text) }),
+    })}
+    ${
+      settings.layers.length === 0
+        ? nothing
+        : html`<p class="line"><span>${strings.panel.overrides(settings.layers.length)}</span>
+            <button type="button" class="link" @click=${() => session.change({ layers: [] })}>${strings.panel.resetOverrides}</button></p>`
+    }
+  `;
+}
+
+const lines = (text: string) => [
+  ...new Set(
+    text
+      .split(/\n/)
+      .map((line) => line.trim())
+      .filter(Boolean),
+  ),
+];
+
+function target(session: Session, settings: PruneSettings): TemplateResult {
+  const { target: current } = settings;
+  const choice = targetChoice(current);
+  const total = session.state.facts?.totals.bytes ?? 0;
+  const macsUnknown = session.state.facts?.totals.macs === null;
+  const set = (value: number, transient: boolean) =>
+    session.change({ target: { kind: current.kind, value } }, { transient });
+  const slide = (event: Event, transient: boolean) =>
+    set(Number((event.target as HTMLInputElement).value) / 100, transient);
+  const shown = Math.round(current.value * 1000) / 10;
+  return html`
+    <div class="target">
+      ${selectField({
+        id: 'target-kind',
+        label: strings.panel.target,
+        value: choice,
+        options: Object.entries(strings.panel.targetKinds).map(([value, label]) => ({
+          value,
+          label,
+          disabled: value === 'macs' && macsUnknown && session.state.loading === 'ready',
+        })),
+        onChange: (value) => session.change({ target: retarget(current, value as TargetChoice, total) }),
+      })}
+      ${
+        choice === 'absolute'
+          ? numberField({
+              id: 'target-value',
+              label: strings.panel.megabytes,
+              value: Math.round(current.value / 1000) / 1000,
+              min: 0.001,
+              max: 1e9,
+              step: 'any',
+              onChange: (value) => value !== null && set(Math.max(2, Math.round(value * million)), false),
+            })
+          : numberField({
+              id: 'target-value',
+              label: '%',
+              value: shown,
+              min: 1,
+              max: 100,
+              step: 0.1,
+              onChange: (value) => value !== null && set(value / 100, false),
+            })
+      }
+    </div>
+    ${
+      choice === 'absolute'
+        ? nothing
+        : html`<input type="range" min="1" max="100" step="1" aria-label=${strings.panel.share} .value=${live(String(Math.round(shown)))}
+            aria-valuetext=${`${shown} %`} @input=${(event: Event) => slide(event, true)} @change=${(event: Event) => slide(event, false)} />`
+    }
+  `;
+}
+
+export function optionsSection(session: Session, settings: PruneSettings): TemplateResult {
+  const method = methods.find(({ id }) => id === settings.method);
+  if (method === undefined) return html``;
+  const values = method.read(settings);
+  const set = (key: string, value: unknown) => session.change(method.write(settings, key, value));
+  return html`${method.fields.map((field) => {
+    const common = { id: `option-${field.key}`, label: field.label, help: field.help };
+    switch (field.kind) {
+      case 'select':
+        return selectField({
+          ...common,
+          value: String(values[field.key]),
+          options: field.options,
+          onChange: (value) => set(field.key, value),
+        });
+      case 'check':
+        return checkField({
+          ...common,
+          checked: values[field.key] === true,
+          onChange: (value) => set(field.key, value),
+        });
+      case 'number': {
+        const { min, max } = field;
+        return numberField({
+          ...common,
+          value: Number(values[field.key]),
+          min,
+          max,
+          step: 'any',
+          onChange: (value) => set(field.key, value),
+        });
+      }
+      default:
+        return field satisfies never;
+    }
+  })}`;
+}
+
+export function machineSection(session: Session, settings: PruneSettings): TemplateResult {
+  const { devices } = session.state;
+  const known = devices.map(({ id, name, available, note }) => ({
+    value: id as string,
+    label: available ? name : `${name} (${strings.panel.unavailable})`,
+    disabled: !available,
+    title: note ?? undefined,
+  }));
+  // A recipe may name a device this machine does not have.
+  const missing = settings.device !== 'auto' && !known.some(({ value }) => value === settings.device);
+  const note = devices.find(({ id }) => id === settings.device)?.note ?? '';
+  return html`
+    ${selectField({
+      id: 'device',
+      label: strings.panel.device,
+      help: note,
+      value: settings.device,
+      options: [
+        { value: 'auto', label: strings.panel.automatic },
+        ...known,
+        ...(missing ? [{ value: settings.device, label: settings.device }] : []),
+      ],
+      onChange: (value) => session.change({ device: value as PruneSettings['device'] }),
+    })}
+    <div class="pair">
+      ${numberField({
+        id: 'threads',
+        label: strings.panel.threads,
+        help: strings.panel.threadsHelp,
+        value: settings.threads,
+        min: 0,
+        max: 1024,
+        step: 1,
+        onChange: (threads) => threads !== null && session.change({ threads }),
+      })}
+      ${numberField({
+        id: 'seed',
+        label: strings.panel.seed,
+        value: settings.seed,
+        min: 0,
+        max: 0xffffffff,
+        step: 1,
+        onChange: (seed) => seed !== null && session.change({ seed }),
+      })}
+    </div>
+  `;
+}

@@ -1,0 +1,14 @@
+/** Undo and redo by keys, in both views. */
+import { isTyping } from '../controls/keys';
+import type { Session } from '../session';
+
+/** Ctrl+Z and Ctrl+Y (or Shift+Ctrl+Z) undo and redo changes of the plan, except while a text is typed. */
+export function undoKeys(session: Session, event: KeyboardEvent): void {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || isTyping(event)) return;
+  const key = event.key.toLowerCase();
+  const method = key === 'y' || (key === 'z' && event.shiftKey) ? 'redo' : key === 'z' ? 'undo' : null;
+  if (method === null) return;
+  event.preventDefault();
+  const { canUndo, canRedo } = session.state;
+  if (method === 'undo' ? canUndo : canRedo) session.act(method, {});
+}
