@@ -99,8 +99,8 @@ function unpacked({ field, entries, dims, dtype }: Row): Uint8Array {
     if (field === 'floatData') writer.uint32(37).float(Number(entry));
     else if (field === 'doubleData') writer.uint32(81).double(Number(entry));
     else if (field === 'int32Data') writer.uint32(40).int32(Number(entry));
-    else if (field === 'int64Data') writer.uint32(56).int64(protobuf.util.Long.fromString(String(entry)));
-    else writer.uint32(88).uint64(protobuf.util.Long.fromString(String(entry), true));
+    else if (field === 'int64Data') writer.uint32(56).int64(String(entry));
+    else writer.uint32(88).uint64(String(entry));
   }
   const tensor = concat(writer.finish(), bytesField(8, 'w'));
   return concat(intField(1, 8), bytesField(7, bytesField(5, tensor)));

@@ -53,7 +53,7 @@ export class ProtobufReader {
     if (position === end) return false;
     this.fieldStart = position;
     this.varint();
-    if (this.high !== 0 || this.low >>> 3 === 0) this.fail('a field number', `tag ${this.unsigned()}`, position);
+    if (this.high !== 0 || this.low >>> 3 === 0) this.fail('a field number', `tag ${this.exact()}`, position);
     this.field = this.low >>> 3;
     this.wireType = this.low & 7;
     return true;
@@ -66,7 +66,7 @@ export class ProtobufReader {
     this.varint();
     const length = this.unsigned();
     const left = this.end - this.position;
-    if (length > left) this.fail(`at most ${left} bytes`, `a length of ${length}`, position);
+    if (length > left) this.fail(`at most ${left} bytes`, `a length of ${this.exact()}`, position);
     return this.position + length;
   }
 
@@ -254,6 +254,10 @@ export class ProtobufReader {
 
   private unsigned(): number {
     return (this.high >>> 0) * 2 ** 32 + (this.low >>> 0);
+  }
+
+  private exact(): bigint {
+    return (BigInt(this.high >>> 0) << 32n) | BigInt(this.low >>> 0);
   }
 
   private signed(): number {

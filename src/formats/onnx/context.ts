@@ -3,7 +3,7 @@ import { modelTooComplex } from '../../errors';
 import type { ExternalFile, ExternalFiles } from './external';
 
 /** Memory that the index of a model may take, estimated. Real models stay below 100 MB. */
-const MAX_INDEX_BYTES = 2 ** 30;
+const MAX_INDEX_BYTES = 2 ** 29;
 
 /** Control flow in control flow; real models have three levels at most. */
 export const MAX_DEPTH = 32;

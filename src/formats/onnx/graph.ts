@@ -59,13 +59,16 @@ export function readGraph(reader: ProtobufReader, context: ReadContext, from: Fi
   return graph;
 }
 
+/** Most nodes have none. */
+const noAttributes: ReadonlyMap<string, Attribute> = new Map();
+
 /** Indexes the node that is the reader's field. Whether it uses external data counts for `parent` as well. */
 export function readNode(reader: ProtobufReader, context: ReadContext, parent: FieldOrigin, depth: number): GraphNode {
   const { path } = reader.source;
   const from = fieldOrigin(reader);
   const inputs: string[] = [];
   const outputs: string[] = [];
-  const attributes = new Map<string, Attribute>();
+  let attributes: Map<string, Attribute> | null = null;
   let name = '';
   let opType = '';
   let domain = '';
@@ -89,6 +92,7 @@ export function readNode(reader: ProtobufReader, context: ReadContext, parent: F
         break;
       case nodeField.attribute: {
         const [key, value] = readAttribute(reader, context, from, depth);
+        attributes ??= new Map();
         attributes.set(key, value);
         break;
       }
@@ -97,7 +101,15 @@ export function readNode(reader: ProtobufReader, context: ReadContext, parent: F
     }
   }
   parent.external ||= from.external;
-  const node: GraphNode = { name, opType, domain, inputs, outputs, attributes, [origin]: from };
+  const node: GraphNode = {
+    name,
+    opType,
+    domain,
+    inputs,
+    outputs,
+    attributes: attributes ?? noAttributes,
+    [origin]: from,
+  };
   from.element = node;
   return node;
 }
