@@ -4,14 +4,16 @@
 //   node esbuild.mjs --production    what ships: minified, no source maps; a missing entry point is an error
 //   node esbuild.mjs --watch         builds again whenever a file changes
 //   node esbuild.mjs --outdir=DIR    puts the extension somewhere else than dist/
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+//   node esbuild.mjs --inputs=FILE   lists the source files that went into it, as a JSON array
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { context } from 'esbuild';
 import { root } from './scripts/paths.mjs';
 
 const production = process.argv.includes('--production');
 const watch = process.argv.includes('--watch');
-const outdir = process.argv.find((argument) => argument.startsWith('--outdir='))?.slice('--outdir='.length) ?? 'dist';
+const outdir = option('outdir') ?? 'dist';
+const inputsFile = option('inputs');
 
 /** Output file in dist/ → entry point. `src/cli/main.ts` carries its own `#!` line, which esbuild keeps. */
 const nodeEntries = {
@@ -29,7 +31,8 @@ const common = {
   bundle: true,
   sourcemap: !production,
   logLevel: 'warning',
-  legalComments: 'none',
+  legalComments: 'none', // The VSIX has a file of all licences.
+  metafile: inputsFile !== undefined,
 };
 
 /** @type {import('esbuild').BuildOptions} */
@@ -59,7 +62,7 @@ const builds = [
 if (!production) {
   const tests = { outdir: 'out/test', outbase: 'test' };
   builds.push(
-    { ...node, ...tests, entryPoints: sources('test/suite'), external: [...(node.external ?? []), 'mocha'] },
+    { ...node, ...tests, entryPoints: suiteEntries(), external: [...(node.external ?? []), 'mocha'] },
     {
       ...node,
       ...tests,
@@ -69,6 +72,15 @@ if (!production) {
       packages: 'external',
     },
   );
+}
+
+/**
+ * @param {string} name
+ * @returns {string | undefined}
+ */
+function option(name) {
+  const head = `--${name}=`;
+  return process.argv.find((argument) => argument.startsWith(head))?.slice(head.length);
 }
 
 /**
@@ -83,11 +95,12 @@ function present(entries) {
   return Object.fromEntries(Object.entries(entries).filter(([, file]) => !missing.includes(file)));
 }
 
-/** @param {string} folder */
-function sources(folder) {
-  return readdirSync(path.join(root, folder))
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => `${folder}/${name}`);
+/** Each test file is a bundle of its own, as Mocha loads them. */
+function suiteEntries() {
+  const names = readdirSync(path.join(root, 'test/suite')).filter(
+    (name) => name === 'index.ts' || name.endsWith('.test.ts'),
+  );
+  return names.map((name) => `test/suite/${name}`);
 }
 
 // A test that was deleted or renamed must not go on running from its old bundle.
@@ -98,10 +111,14 @@ if (watch) {
   await Promise.all(contexts.map((each) => each.watch()));
   console.log('Watching; Ctrl+C ends.');
 } else {
-  const failures = (await Promise.allSettled(contexts.map((each) => each.rebuild()))).filter(
-    (result) => result.status === 'rejected',
-  );
+  const results = await Promise.allSettled(contexts.map((each) => each.rebuild()));
   await Promise.all(contexts.map((each) => each.dispose()));
   // esbuild has printed the errors themselves.
-  process.exitCode = failures.length > 0 ? 1 : 0;
+  if (results.some(({ status }) => status === 'rejected')) process.exitCode = 1;
+  else if (inputsFile) {
+    const inputs = results.flatMap((result) =>
+      result.status === 'fulfilled' ? Object.keys(result.value.metafile?.inputs ?? {}) : [],
+    );
+    writeFileSync(inputsFile, JSON.stringify(inputs));
+  }
 }

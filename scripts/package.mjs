@@ -6,7 +6,7 @@
 //
 // The VSIX is made from a folder that holds nothing else, with the native packages beside the bundles that load them
 // (`dist/node_modules`). It fails when the result is too large.
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ensureInstalled } from './install.mjs';
 import { root } from './paths.mjs';
@@ -39,15 +39,16 @@ async function makeVsix() {
   const stage = path.join(root, 'out/package', target);
   rmSync(stage, { recursive: true, force: true });
   mkdirSync(stage, { recursive: true });
-  await must(
-    'the build',
-    run(process.execPath, ['esbuild.mjs', '--production', `--outdir=${path.join(stage, 'dist')}`]),
-  );
+  const inputs = path.join(root, 'out/package/inputs.json');
+  const build = ['esbuild.mjs', '--production', `--outdir=${path.join(stage, 'dist')}`, `--inputs=${inputs}`];
+  await must('the build', run(process.execPath, build));
   for (const each of ['README.md', 'CHANGELOG.md', 'LICENSE', '.vscodeignore', 'media', 'schemas']) {
     cpSync(path.join(root, each), path.join(stage, each), { recursive: true });
   }
   writeFileSync(path.join(stage, 'package.json'), JSON.stringify(shippedManifest(), null, 2));
-  await addNativePackages(path.join(stage, 'dist/node_modules'));
+  const native = await addNativePackages(path.join(stage, 'dist/node_modules'));
+  const bundled = packageFolders(JSON.parse(readFileSync(inputs, 'utf8')));
+  writeFileSync(path.join(stage, 'THIRD_PARTY_LICENSES.txt'), licences([...bundled, ...native]));
 
   const vsix = path.join(root, `dist/espalier-${target}.vsix`);
   mkdirSync(path.dirname(vsix), { recursive: true });
@@ -75,6 +76,7 @@ function shippedManifest() {
  * Copies what the platform loads at run time: of each package the listed files and folders.
  *
  * @param {string} destination
+ * @returns {Promise<string[]>} the folders they come from
  */
 async function addNativePackages(destination) {
   const [system, cpu] = target.split('-');
@@ -90,9 +92,37 @@ async function addNativePackages(destination) {
     'detect-libc': ['.'],
     semver: ['.'],
   };
-  for (const [name, parts] of Object.entries(wanted))
-    copy(path.join(modules, name), path.join(destination, name), parts);
-  for (const name of binaries.names) copy(path.join(binaries.folder, name), path.join(destination, name), ['.']);
+  const parts = Object.entries(wanted).map(([name, files]) => ({ name, files, from: path.join(modules, name) }));
+  for (const name of binaries.names) parts.push({ name, files: ['.'], from: path.join(binaries.folder, name) });
+  for (const { name, files, from } of parts) copy(from, path.join(destination, name), files);
+  return parts.map(({ from }) => from);
+}
+
+/**
+ * The packages that bundled files come from.
+ *
+ * @param {readonly string[]} files relative to the repository
+ * @returns {string[]} absolute folders
+ */
+function packageFolders(files) {
+  const folders = files.flatMap((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
+  return [...new Set(folders)].sort().map((folder) => path.join(root, folder));
+}
+
+/**
+ * One text with the licence of every package that ships.
+ *
+ * @param {readonly string[]} folders
+ */
+function licences(folders) {
+  const parts = folders.map((folder) => {
+    const { name, version, license, homepage, repository } = readManifest(folder);
+    const source = homepage ?? repository?.url ?? repository ?? '';
+    const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+    const text = file ? readFileSync(path.join(folder, file), 'utf8').trim() : `Licence: ${license}`;
+    return `${name} ${version} (${license})\n${source}\n\n${text}`;
+  });
+  return `${parts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
 }
 
 /**
