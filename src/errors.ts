@@ -246,14 +246,6 @@ export function recipeInvalid(place: { file: string; found: string; expected: st
   );
 }
 
-export function recipeChanged(place: { file: string; model: string; found: string; expected: string }): UserError {
-  return new UserError(
-    'recipe-model-changed',
-    `'${place.file}' was made for a model with SHA-256 ${place.expected}; '${place.model}' has ${place.found}.`,
-    'Name the model it was made for, or remove "sha256" from the recipe to use it on this one.',
-  );
-}
-
 export function compareNeedsTwo({ found }: { found: number }): UserError {
   return new UserError(
     'compare-needs-two',
@@ -590,18 +582,38 @@ export function verificationFailed({ check, detail }: { check: string; detail: s
 }
 
 export function layerUnknown({ layer, path }: { layer: string; path: string }): UserError {
-  return new UserError('layer-unknown', `${path} has no layer '${layer}'.`, 'List the layers with: espalier inspect <model>');
+  return new UserError(
+    'layer-unknown',
+    `${path} has no layer '${layer}'.`,
+    'List the layers with: espalier inspect <model>',
+  );
 }
 
 export function dataNeeded({ what }: { what: string }): UserError {
-  return new UserError('data-needed', `No dataset was given, but ${what} needs images.`, 'Choose a dataset (labels are optional), or the basis of the weights.');
+  return new UserError(
+    'data-needed',
+    `No dataset was given, but ${what} needs images.`,
+    'Choose a dataset (labels are optional), or the basis of the weights.',
+  );
 }
 
 export function modelChanged({ path }: { path: string }): UserError {
-  return new UserError('model-changed', `${path} changed on disk while it was being pruned.`, 'Nothing was written. Start the run again.');
+  return new UserError(
+    'model-changed',
+    `${path} changed on disk while it was being pruned.`,
+    'Nothing was written. Start the run again.',
+  );
 }
 
-export function recipeModelDiffers({ path, found, expected }: { path: string; found: string; expected: string }): UserError {
+export function recipeModelDiffers({
+  path,
+  found,
+  expected,
+}: {
+  path: string;
+  found: string;
+  expected: string;
+}): UserError {
   return new UserError(
     'recipe-model-differs',
     `${path} is not the model this recipe was made for: its sha256 is ${found.slice(0, 12)}…, expected ${expected.slice(0, 12)}….`,
@@ -609,11 +621,18 @@ export function recipeModelDiffers({ path, found, expected }: { path: string; fo
   );
 }
 
-
 export function badUsage({ found, expected }: { found: string; expected: string }): UserError {
-  return new UserError('bad-usage', `Found ${found}, expected ${expected}.`, 'espalier help lists the commands and their options.');
+  return new UserError(
+    'bad-usage',
+    `Found ${found}, expected ${expected}.`,
+    'espalier help lists the commands and their options.',
+  );
 }
 
 export function outputNeeded(): UserError {
-  return new UserError('bad-usage', 'No output file was given, expected -o <file>.', 'Name the pruned model to write, or use --dry-run to see the plan.');
+  return new UserError(
+    'bad-usage',
+    'No output file was given, expected -o <file>.',
+    'Name the pruned model to write, or use --dry-run to see the plan.',
+  );
 }

@@ -1,6 +1,6 @@
 /** Folders for pruned models that are not saved yet: one per run, inside the extension's own storage. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 export class Candidates {
@@ -13,21 +13,34 @@ export class Candidates {
     return folder;
   }
 
-  /** Removes the folder that holds this file, if it is one of ours. */
+  /** Removes the folder that is or holds this path, if it is one of ours. */
   async discard(candidate: string): Promise<void> {
-    const name = path.relative(this.folder, candidate).split(path.sep)[0];
-    if (name === '' || name === '..' || path.isAbsolute(name)) return;
-    await rm(path.join(this.folder, name), { recursive: true, force: true });
+    const name = this.nameOf(candidate);
+    if (name) await rm(path.join(this.folder, name), { recursive: true, force: true });
   }
 
-  /** Removes every folder that holds none of these files: what crashed or cancelled runs left behind. */
-  async sweep(needed: Iterable<string>): Promise<void> {
-    const keep = new Set([...needed].map((file) => path.relative(this.folder, file).split(path.sep)[0]));
+  /**
+   * Removes every folder that holds none of these files: what crashed runs left behind. Young ones stay, since a run
+   * in another window may be writing them.
+   *
+   * @param age milliseconds from which a folder counts as left behind
+   */
+  async sweep(needed: Iterable<string>, age = 24 * 3_600_000): Promise<void> {
+    const keep = new Set([...needed].map((file) => this.nameOf(file)));
     const names = await readdir(this.folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw error;
     });
-    const leftOver = names.filter((name) => !keep.has(name));
-    await Promise.all(leftOver.map((name) => rm(path.join(this.folder, name), { recursive: true, force: true })));
+    for (const name of names) {
+      const folder = path.join(this.folder, name);
+      const { mtimeMs } = await stat(folder);
+      if (!keep.has(name) && Date.now() - mtimeMs >= age) await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** The folder's name in ours; null for paths that lie elsewhere. */
+  private nameOf(file: string): string | null {
+    const [name] = path.relative(this.folder, file).split(path.sep);
+    return name === '' || name === '..' || path.isAbsolute(name) ? null : name;
   }
 }

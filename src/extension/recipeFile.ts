@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { recipeChanged, recipeInvalid } from '../errors';
+import { recipeInvalid, recipeModelDiffers } from '../errors';
 import { type PruneSettings, type Recipe, type RecipeInput, recipeSchema, settingsSchema } from '../protocol/recipe';
 
 /** Larger files are no recipes. Bytes. */
@@ -18,7 +18,7 @@ export interface LoadedRecipe {
   readonly settings: PruneSettings;
 }
 
-/** @throws UserError `recipe-invalid` when it is no recipe, `recipe-changed` when the model is not the one it was made for. */
+/** @throws UserError `recipe-invalid` when it is no recipe, `recipe-model-differs` when the model is not the one it was made for. */
 export async function loadRecipe(file: string): Promise<LoadedRecipe> {
   const { size } = await stat(file);
   if (size > limit) throw recipeInvalid({ file, found: `${size} bytes`, expected: `at most ${limit} bytes` });
@@ -27,7 +27,7 @@ export async function loadRecipe(file: string): Promise<LoadedRecipe> {
   const expected = recipe.model.sha256;
   if (expected) {
     const found = await sha256(model);
-    if (found !== expected) throw recipeChanged({ file, model, found, expected });
+    if (found !== expected) throw recipeModelDiffers({ path: model, found, expected });
   }
   const { $schema, version, model: named, results, ...rest } = recipe;
   return { model, settings: relocate(rest, path.dirname(file), path.dirname(model)) };

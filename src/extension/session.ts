@@ -69,6 +69,8 @@ export class Session implements vscode.Disposable {
   private readonly history: History<PruneSettings>;
   private readonly subscriptions: vscode.Disposable[] = [this.changed];
   private running: { readonly source: vscode.CancellationTokenSource; readonly done: Promise<void> } | null = null;
+  /** What the last finished run was run with; its recipe must say that, whatever was changed since. */
+  private ranWith: PruneSettings;
   private calibrating: vscode.CancellationTokenSource | null = null;
   /** The data and options of the last calibration that was started; it is not started twice for the same. */
   private calibratedFor: string | null = null;
@@ -84,6 +86,7 @@ export class Session implements vscode.Disposable {
     this.path = uri.fsPath;
     const stored = services.store.load(uri);
     this.history = new History(stored?.settings ?? services.defaults());
+    this.ranWith = stored?.run?.settings ?? this.settings;
     this.current = {
       ...emptyState,
       title: path.basename(uri.path),
@@ -268,7 +271,7 @@ export class Session implements vscode.Disposable {
     if (run.kind !== 'done') throw nothingToSave();
     const saved = await this.services.engine.request('save', {
       run: run.result,
-      settings: this.settings,
+      settings: this.ranWith,
       folder: this.folder,
       output,
       overwrite,
@@ -291,19 +294,22 @@ export class Session implements vscode.Disposable {
     onProgress: (progress: Progress) => void,
   ): Promise<void> {
     const { engine, candidates } = this.services;
-    const storage = await candidates.create();
+    const { settings } = this;
+    let storage: string | undefined;
     try {
+      storage = await candidates.create();
       const result = await engine.request(
         'run',
-        { path: this.path, settings: this.settings, folder: this.folder, storage },
+        { path: this.path, settings, folder: this.folder, storage },
         { token, onProgress },
       );
       if (before.kind === 'done') await candidates.discard(before.result.candidate);
+      this.ranWith = settings;
       this.update({ run: { kind: 'done', result, savedAs: null } });
       // The run has calibrated what a projection can use from now on.
       this.project();
     } catch (error) {
-      await candidates.discard(storage);
+      if (storage) await candidates.discard(storage);
       const info = this.shown(error);
       // A cancelled run takes nothing away: the result that was there before is still good.
       this.update({ run: info.code === 'cancelled' ? before : { kind: 'failed', error: info } });
@@ -466,7 +472,7 @@ export class Session implements vscode.Disposable {
     this.services.store.save(this.uri, {
       settings: this.settings,
       selectedLayer: this.current.selectedLayer,
-      run: run.kind === 'done' ? { result: run.result, savedAs: run.savedAs } : null,
+      run: run.kind === 'done' ? { result: run.result, settings: this.ranWith, savedAs: run.savedAs } : null,
       running: run.kind === 'running',
       storedAt: Date.now(),
     });
@@ -476,7 +482,10 @@ export class Session implements vscode.Disposable {
 function restoredRun(stored: ReturnType<SessionStore['load']>): RunState {
   if (stored?.running) return { kind: 'failed', error: errorInfo(runInterrupted()) };
   // Storage may have been cleaned; a result without its file can't be saved.
-  if (stored?.run && existsSync(stored.run.result.candidate)) return { kind: 'done', ...stored.run };
+  if (stored?.run && existsSync(stored.run.result.candidate)) {
+    const { result, savedAs } = stored.run;
+    return { kind: 'done', result, savedAs };
+  }
   return { kind: 'idle' };
 }
 

@@ -9,8 +9,12 @@ import { type PruneSettings, settingsSchema } from '../protocol/recipe';
 export interface StoredSession {
   readonly settings: PruneSettings;
   readonly selectedLayer: string | null;
-  /** The last finished run and where it was saved. */
-  readonly run: { readonly result: RunResult; readonly savedAs: string | null } | null;
+  /** The last finished run, what it was run with (the settings may have moved on), and where it was saved. */
+  readonly run: {
+    readonly result: RunResult;
+    readonly settings: PruneSettings;
+    readonly savedAs: string | null;
+  } | null;
   /** A run was going on; when this is read back, it did not survive. */
   readonly running: boolean;
   /** Milliseconds since 1970; the oldest are forgotten first. */
@@ -34,7 +38,8 @@ export function fromStored(text: string | undefined): StoredSession | null {
     const session = JSON.parse(text, (_key, value: { $array?: keyof typeof arrays; values?: number[] } | null) =>
       value?.$array && value.values ? arrays[value.$array].from(value.values) : value,
     ) as StoredSession;
-    return { ...session, settings: settingsSchema.parse(session.settings) };
+    const run = session.run && { ...session.run, settings: settingsSchema.parse(session.run.settings) };
+    return { ...session, settings: settingsSchema.parse(session.settings), run };
   } catch {
     return null;
   }

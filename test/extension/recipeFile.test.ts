@@ -42,7 +42,7 @@ describe('recipe files', () => {
   it('refuse a model that is not the one they were made for', async () => {
     const text = await recipeText(path.join(folder, 'recipes', 'b.prune.json'), model, settings);
     const file = write('b.prune.json', text.replace(/"sha256": "[0-9a-f]{2}/, '"sha256": "00'));
-    await expect(loadRecipe(file)).rejects.toMatchObject({ code: 'recipe-model-changed' });
+    await expect(loadRecipe(file)).rejects.toMatchObject({ code: 'recipe-model-differs' });
   });
 
   it.each([

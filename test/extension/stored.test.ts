@@ -7,6 +7,7 @@ const session: StoredSession = {
   selectedLayer: 'layer1.0.conv1',
   run: {
     result: { id: 'r', before: { accuracy: { confusion: new Uint32Array([4, 0, 1, 5]) } } } as never,
+    settings: settingsSchema.parse({ method: 'basis', target: { kind: 'macs', value: 0.5 } }),
     savedAs: null,
   },
   running: false,
