@@ -117,7 +117,7 @@ function flushFolder(folder: string): void {
 }
 
 /** Errors of the file system are the user's to solve; any other is a bug and stays what it is. */
-function writeFailure(file: string, error: unknown): unknown {
+export function writeFailure(file: string, error: unknown): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   if (syscall === undefined) return error;
   const reasons: Record<string, string> = {

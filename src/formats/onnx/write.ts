@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { cannotWrite, modelTooLarge, outputExists, outputIsSource } from '../../errors';
 import type { Graph } from '../../graph/graph';
-import { type FileToWrite, writeFiles } from '../atomic';
+import { type FileToWrite, writeFailure, writeFiles } from '../atomic';
 import { copyRange, MessageWriter } from '../binary/protobufWriter';
 import type { Model } from '../model';
 import { openSource } from '../source';
@@ -150,5 +150,9 @@ function checkPlaces(model: Model, output: string, files: readonly FileToWrite[]
 }
 
 function statOf(file: string): fs.Stats | undefined {
-  return fs.statSync(file, { throwIfNoEntry: false });
+  try {
+    return fs.statSync(file, { throwIfNoEntry: false });
+  } catch (error) {
+    throw writeFailure(file, error);
+  }
 }
