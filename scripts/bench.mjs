@@ -1,7 +1,7 @@
-// `npm run bench -- spectra`: bundles bench/<name>.ts, as the product is bundled, and runs it.
+// `npm run bench -- spectra`: builds the product, which benchmarks may start, and runs bench/<name>.ts.
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { build } from 'esbuild';
+import { execute } from './execute.mjs';
 import { root } from './paths.mjs';
 import { run } from './processes.mjs';
 
@@ -10,22 +10,10 @@ const there = readdirSync(path.join(root, 'bench'))
   .filter((file) => file.endsWith('.ts'))
   .map((file) => file.slice(0, -'.ts'.length));
 
-if (!there.includes(name)) {
+if (there.includes(name)) {
+  const built = await run(process.execPath, ['esbuild.mjs']);
+  process.exitCode = built.code || (await execute(`bench/${name}.ts`, rest));
+} else {
   console.error(`Which benchmark? There are: ${there.join(', ')}`);
   process.exitCode = 2;
-} else {
-  const bundle = path.join(root, 'out/bench', `${name}.cjs`);
-  await build({
-    entryPoints: [path.join(root, 'bench', `${name}.ts`)],
-    outfile: bundle,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node20',
-    sourcemap: true,
-    external: ['onnxruntime-node', 'sharp'],
-    logLevel: 'warning',
-  });
-  const built = await run(process.execPath, ['esbuild.mjs']);
-  process.exitCode = built.code || (await run(process.execPath, ['--enable-source-maps', bundle, ...rest])).code;
 }

@@ -42,8 +42,18 @@ async function makeVsix() {
   const inputs = path.join(root, 'out/package/inputs.json');
   const build = ['esbuild.mjs', '--production', `--outdir=${path.join(stage, 'dist')}`, `--inputs=${inputs}`];
   await must('the build', run(process.execPath, build));
-  for (const each of ['README.md', 'CHANGELOG.md', 'LICENSE', '.vscodeignore', 'media', 'schemas']) {
-    cpSync(path.join(root, each), path.join(stage, each), { recursive: true });
+  for (const each of [
+    'README.md',
+    'CHANGELOG.md',
+    'LICENSE',
+    '.vscodeignore',
+    'media',
+    'schemas',
+    'sample/workspace',
+  ]) {
+    // What somebody pruned in the sample workspace stays at home.
+    const filter = (/** @type {string} */ file) => !path.basename(file).includes('.pruned.');
+    cpSync(path.join(root, each), path.join(stage, each), { recursive: true, filter });
   }
   writeFileSync(path.join(stage, 'package.json'), JSON.stringify(shippedManifest(), null, 2));
   const native = await addNativePackages(path.join(stage, 'dist/node_modules'));
