@@ -605,22 +605,6 @@ export function modelChanged({ path }: { path: string }): UserError {
   );
 }
 
-export function recipeModelDiffers({
-  path,
-  found,
-  expected,
-}: {
-  path: string;
-  found: string;
-  expected: string;
-}): UserError {
-  return new UserError(
-    'recipe-model-differs',
-    `${path} is not the model this recipe was made for: its sha256 is ${found.slice(0, 12)}…, expected ${expected.slice(0, 12)}….`,
-    'Use the original model, or remove "sha256" from the recipe to apply it to this one.',
-  );
-}
-
 export function badUsage({ found, expected }: { found: string; expected: string }): UserError {
   return new UserError(
     'bad-usage',
@@ -634,5 +618,13 @@ export function outputNeeded(): UserError {
     'bad-usage',
     'No output file was given, expected -o <file>.',
     'Name the pruned model to write, or use --dry-run to see the plan.',
+  );
+}
+
+export function recipeModelDiffers({ path, found, expected }: { path: string; found: string; expected: string }): UserError {
+  return new UserError(
+    'recipe-model-differs',
+    `${path} is not the model this recipe was made for: its sha256 is ${found.slice(0, 12)}…, expected ${expected.slice(0, 12)}….`,
+    'Use the original model, or remove "sha256" from the recipe to apply it to this one.',
   );
 }

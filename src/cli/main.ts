@@ -6,14 +6,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { sha256 } from '../engine/save';
 import { createService, type Service } from '../engine/service';
 import { cancelled, dataNeeded, errorInfo, outputNeeded, UserError } from '../errors';
 import { writeFiles } from '../formats/atomic';
 import type { RequestContext } from '../protocol/rpc';
+import { recipeText } from '../recipe/file';
 import { type Arguments, helpText, parseArguments, parseCount, parseShapes } from './args';
 import { progressReporter } from './progress';
-import { loadRecipe } from './recipe';
+import { loadSettings } from './recipe';
 import { compareText, evaluateText, inspectText, projectionText, runText } from './text';
 
 interface Session {
@@ -67,15 +67,15 @@ async function evaluate(args: Arguments, { service, context, print }: Session): 
 }
 
 async function prune(args: Arguments, { service, context, print }: Session): Promise<void> {
-  const { recipe, model, folder } = await loadRecipe(args, sha256);
-  const { version: _, $schema: __, model: ___, results: ____, ...settings } = recipe;
+  const { model, settings } = await loadSettings(args);
+  const folder = path.dirname(model);
   const request = { path: model, settings, folder };
   const saveRecipe = args.value('save-recipe');
   if (args.flag('dry-run')) {
     if (settings.data && settings.basis.basis !== 'weights') await service.handlers.calibrate(request, context);
     const facts = await service.handlers.shapes({ path: model, shapes: settings.shapes }, context);
     const projection = await service.handlers.project(request, context);
-    return print(projectionText(projection, facts.layers), { recipe, ...projection });
+    return print(projectionText(projection, facts.layers), { settings, ...projection });
   }
   const output = args.value('output');
   if (!output) throw outputNeeded();
@@ -87,7 +87,7 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
       context,
     );
     if (saveRecipe) {
-      const text = Buffer.from(`${JSON.stringify(recipe, null, 2)}\n`);
+      const text = Buffer.from(await recipeText(path.resolve(saveRecipe), model, settings));
       writeFiles([{ path: path.resolve(saveRecipe), write: (sink) => sink(text) }], { overwrite: args.flag('force') });
     }
     const { before, after, layers, verification, seconds, speedup, speedupNote, warnings, device } = run;

@@ -1,79 +1,39 @@
-/** From the command line to a recipe, and from a recipe file to one that was checked. */
-import { readFileSync, statSync } from 'node:fs';
+/** From the command line to settings: a recipe file, or the defaults, with the options on top. */
 import path from 'node:path';
-import type { z } from 'zod';
-import { badUsage, recipeInvalid, recipeModelDiffers } from '../errors';
-import { type Recipe, type RecipeInput, recipeSchema } from '../protocol/recipe';
+import { badUsage, recipeInvalid } from '../errors';
+import { type PruneSettings, settingsSchema } from '../protocol/recipe';
+import { type LoadedRecipe, loadRecipe, relativePath } from '../recipe/file';
 import { type Arguments, parseCount, parseShapes } from './args';
 
-/** A recipe larger than this is none. */
-const LARGEST_RECIPE = 64 * 2 ** 20;
-
-export interface LoadedRecipe {
-  readonly recipe: Recipe;
-  /** Absolute path of the model. */
-  readonly model: string;
-  /** Relative data paths of the recipe start here. */
-  readonly folder: string;
-}
-
 /**
- * @param hash computes a file's sha256
+ * The model and the settings that a command line stands for; data paths are relative to the model's folder.
  * @throws UserError `bad-usage`, `recipe-invalid`, `recipe-model-differs`
  */
-export async function loadRecipe(args: Arguments, hash: (file: string) => Promise<string>): Promise<LoadedRecipe> {
+export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
   const file = args.value('recipe');
-  const base: Partial<RecipeInput> = file ? (readJson(file) as Partial<RecipeInput>) : {};
-  const folder = file ? path.dirname(path.resolve(file)) : process.cwd();
   const [operand] = args.operands;
   if (!operand && !file) throw badUsage({ found: 'no model', expected: 'a model file, or --recipe with one' });
-  const words = overrides(args, folder);
+  const base = file ? await loadRecipe(path.resolve(file), operand && path.resolve(operand)) : null;
+  const model = base ? base.model : path.resolve(operand as string);
+  const words = overrides(args, path.dirname(model));
+  const start: Partial<PruneSettings> = base?.settings ?? {};
   const merged = {
-    ...base,
+    ...start,
     ...words,
-    version: base.version ?? 1,
-    method: args.value('method') ?? base.method ?? 'basis',
-    target: words.target ?? base.target ?? { kind: 'macs', value: 0.5 },
-    model: operand ? { path: path.relative(folder, path.resolve(operand)) || '.' } : base.model,
-    basis: { ...base.basis, ...words.basis },
-    ...(base.data || words.data ? { data: { ...base.data, ...words.data } } : {}),
+    method: args.value('method') ?? start.method ?? 'basis',
+    target: words.target ?? start.target ?? { kind: 'macs', value: 0.5 },
+    basis: { ...start.basis, ...words.basis },
+    ...(start.data || words.data ? { data: { ...start.data, ...words.data } } : {}),
   };
-  const recipe = checked(merged, file ?? 'the command line');
-  const model = path.resolve(folder, recipe.model.path);
-  const expected = recipe.model.sha256;
-  if (expected) {
-    const found = await hash(model);
-    if (found !== expected) throw recipeModelDiffers({ path: model, found, expected });
-  }
-  return { recipe, model, folder };
-}
-
-function readJson(file: string): unknown {
-  try {
-    if (statSync(file).size > LARGEST_RECIPE) throw new Error(`it is larger than ${LARGEST_RECIPE} bytes`);
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw recipeInvalid({ file, found: (error as Error).message, expected: 'JSON' });
-  }
-}
-
-function checked(value: unknown, where: string): Recipe {
-  const parsed = recipeSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw recipeInvalid({
-    file: where,
-    found: parsed.error.issues.slice(0, 5).map(problem).join('; '),
-    expected: 'a recipe of version 1',
-  });
-}
-
-function problem(issue: z.core.$ZodIssue): string {
-  return `${issue.path.join('.') || 'the document'}: ${issue.message}`;
+  const parsed = settingsSchema.safeParse(merged);
+  if (parsed.success) return { model, settings: parsed.data };
+  const found = parsed.error.issues.map((issue) => `${issue.message} at '${issue.path.join('.')}'`).join('; ');
+  throw recipeInvalid({ file: 'the command line', found, expected: 'options that fit together' });
 }
 
 /** What the options say, in the recipe's terms; checked later with everything else. */
 function overrides(args: Arguments, folder: string) {
-  const relative = (file: string): string => path.relative(folder, path.resolve(file)) || '.';
+  const relative = (file: string): string => relativePath(folder, path.resolve(file));
   const data = args.value('data');
   const evaluation = args.value('eval-data');
   const images = parseCount(args, 'images');

@@ -55,8 +55,14 @@ export class Lane {
         signal.addEventListener('abort', cancel, { once: true });
         const done = (): void => signal.removeEventListener('abort', cancel);
         this.open.set(id, {
-          resolve: (value: EngineResult<M>) => (done(), resolve(value)),
-          reject: (error) => (done(), reject(error)),
+          resolve: (value: EngineResult<M>) => {
+            done();
+            resolve(value);
+          },
+          reject: (error) => {
+            done();
+            reject(error);
+          },
           progress,
         } as Open);
         worker.postMessage({ id, method, params } satisfies LaneRequest);
@@ -88,12 +94,21 @@ export class Lane {
   }
 
   private receive(reply: LaneReply): void {
-    if ('tell' in reply) return this.onTell(reply.value);
+    if ('tell' in reply) {
+      this.onTell(reply.value);
+      return;
+    }
     const request = this.open.get(reply.id);
     if (!request) return;
-    if ('progress' in reply) return request.progress(reply.progress);
+    if ('progress' in reply) {
+      request.progress(reply.progress);
+      return;
+    }
     this.open.delete(reply.id);
-    if ('ok' in reply) return request.resolve(reply.ok as never);
+    if ('ok' in reply) {
+      request.resolve(reply.ok as never);
+      return;
+    }
     if (reply.stack) this.log(reply.stack);
     request.reject(new UserError(reply.error.code, reply.error.message, reply.error.hint));
   }

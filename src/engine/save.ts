@@ -1,14 +1,13 @@
 /** Saving a run: the candidate and its recipe are written to their place, atomically, never over the source. */
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { outputExists, outputIsSource } from '../errors';
 import { openModel } from '../formats';
 import { writeFiles } from '../formats/atomic';
 import { writeOnnx } from '../formats/onnx/write';
 import type { RunResult } from '../protocol/plan';
-import type { PruneSettings, RecipeInput } from '../protocol/recipe';
+import type { PruneSettings } from '../protocol/recipe';
+import { recipePath, recipeText } from '../recipe/file';
 import { version } from '../version';
 
 export interface SaveRequest {
@@ -36,38 +35,9 @@ export async function saveRun({
   } finally {
     candidate.close();
   }
-  const content = await recipeOf(run, settings, folder, path.dirname(recipe));
-  const text = Buffer.from(`${JSON.stringify(content, null, 2)}\n`);
+  const text = Buffer.from(await recipeText(recipe, run.model, settings, { folder, results: resultsOf(run) }));
   writeFiles([{ path: recipe, write: (sink) => sink(text) }], { overwrite });
   return { model: output, recipe };
-}
-
-/** `model.pruned.onnx` → `model.pruned.prune.json`. */
-export function recipePath(output: string): string {
-  return path.join(path.dirname(output), `${path.basename(output, path.extname(output))}.prune.json`);
-}
-
-/** The recipe that repeats a run, with paths relative to where it is written and what the run found. */
-export async function recipeOf(
-  run: RunResult,
-  settings: PruneSettings,
-  folder: string,
-  from: string,
-): Promise<RecipeInput> {
-  const relative = (file: string): string =>
-    path.relative(from, path.resolve(folder, file)).split(path.sep).join('/') || '.';
-  const { data } = settings;
-  return {
-    version: 1,
-    model: { path: relative(run.model), sha256: await sha256(run.model) },
-    ...settings,
-    data: data && {
-      ...data,
-      path: relative(data.path),
-      ...(data.evaluation ? { evaluation: relative(data.evaluation) } : {}),
-    },
-    results: resultsOf(run),
-  };
 }
 
 /** What a recipe keeps of a run: numbers and proof, no paths of this machine. */
@@ -98,12 +68,6 @@ function resultsOf(run: RunResult): unknown {
     warnings: run.warnings,
     versions: { espalier: version, node: process.version, platform: `${process.platform}-${process.arch}` },
   };
-}
-
-export async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
 }
 
 function sameFile(a: string, b: string): boolean {

@@ -38,17 +38,17 @@ export class ModelEditor implements vscode.CustomReadonlyEditorProvider<ModelDoc
     webview.options = { enableScripts: true, localResourceRoots: [webviewRoot(this.extensionUri)] };
     const handlers = viewHandlers(() => session, this.actions);
     const host = new ViewHost(webview, handlers, this.log);
-    const subscriptions = [
-      host,
-      session.onDidChange((patch) => host.patch(patch)),
-      panel.onDidChangeViewState(() => {
-        if (panel.active) this.sessions.activate(session);
-      }),
-    ];
+    const follow = () => {
+      if (panel.visible) session.visibleIn.add(panel);
+      else session.visibleIn.delete(panel);
+      if (panel.active || !this.sessions.active) this.sessions.activate(session);
+    };
+    const subscriptions = [host, session.onDidChange((patch) => host.patch(patch)), panel.onDidChangeViewState(follow)];
     panel.onDidDispose(() => {
+      session.visibleIn.delete(panel);
       for (const subscription of subscriptions) subscription.dispose();
     });
-    if (panel.active || !this.sessions.active) this.sessions.activate(session);
+    follow();
     webview.html = webviewHtml(webview, this.extensionUri, 'editor');
   }
 }

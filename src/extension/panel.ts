@@ -22,20 +22,30 @@ export class PruningPanel implements vscode.WebviewViewProvider {
     webview.options = { enableScripts: true, localResourceRoots: [webviewRoot(this.extensionUri)] };
     const handlers = viewHandlers(() => this.sessions.active, this.actions);
     const host = new ViewHost(webview, handlers, this.log);
+    let shown: Session | undefined;
     let changes: vscode.Disposable | undefined;
-    const follow = (session: Session | undefined) => {
-      changes?.dispose();
-      changes = session?.onDidChange((patch) => host.patch(patch));
-      view.description = session?.state.title ?? undefined;
+    const mark = () => {
+      if (view.visible) shown?.visibleIn.add(view);
+      else shown?.visibleIn.delete(view);
     };
-    const active = this.sessions.onDidChangeActive((session) => {
-      follow(session);
-      host.patch(session?.state ?? emptyState);
-    });
-    view.onDidDispose(() => {
+    const follow = (session: Session | undefined) => {
+      shown?.visibleIn.delete(view);
       changes?.dispose();
-      active.dispose();
-      host.dispose();
+      shown = session;
+      changes = session?.onDidChange((patch) => host.patch(patch));
+      mark();
+    };
+    const subscriptions = [
+      host,
+      view.onDidChangeVisibility(mark),
+      this.sessions.onDidChangeActive((session) => {
+        follow(session);
+        host.patch(session?.state ?? emptyState);
+      }),
+    ];
+    view.onDidDispose(() => {
+      follow(undefined);
+      for (const subscription of subscriptions) subscription.dispose();
     });
     follow(this.sessions.active);
     webview.html = webviewHtml(webview, this.extensionUri, 'panel');

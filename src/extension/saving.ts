@@ -5,7 +5,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 import { nothingToSave, outputExists, UserError } from '../errors';
 import type { ViewMethods } from '../protocol/view';
-import { prunedPath, recipeText } from './recipeFile';
+import { prunedPath, recipeText } from '../recipe/file';
 import type { Session } from './session';
 
 export interface SaveOptions {

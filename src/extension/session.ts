@@ -22,10 +22,10 @@ import type { LayerDetail, Progress } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { EngineRequester } from '../protocol/rpc';
 import type { RunState, SessionState } from '../protocol/view';
+import { relativePath } from '../recipe/file';
 import type { Candidates } from './candidates';
 import { History } from './history';
 import { latest } from './latest';
-import { relativePath } from './recipeFile';
 import type { SessionStore } from './sessionStore';
 
 /** What a session needs from its surroundings. */
@@ -65,6 +65,8 @@ export class Session implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<Partial<SessionState>>();
   /** Fires with the keys that changed, whole. */
   readonly onDidChange = this.changed.event;
+  /** Webviews on screen that show this session. */
+  readonly visibleIn = new Set<object>();
   private current: SessionState;
   private readonly history: History<PruneSettings>;
   private readonly subscriptions: vscode.Disposable[] = [this.changed];

@@ -47,7 +47,7 @@ export function subgraphs(node: GraphNode): { name: string; graph: Graph }[] {
   for (const [name, attribute] of node.attributes) {
     if (attribute.kind === 'graph') found.push({ name, graph: attribute.value });
     else if (attribute.kind === 'graphs')
-      attribute.value.forEach((graph, i) => found.push({ name: `${name}[${i}]`, graph }));
+      found.push(...attribute.value.map((graph, i) => ({ name: `${name}[${i}]`, graph })));
   }
   return found;
 }

@@ -18,13 +18,16 @@ export interface LoadedRecipe {
   readonly settings: PruneSettings;
 }
 
-/** @throws UserError `recipe-invalid` when it is no recipe, `recipe-model-differs` when the model is not the one it was made for. */
-export async function loadRecipe(file: string): Promise<LoadedRecipe> {
+/**
+ * @param instead the model to use in place of the one the recipe names; then their hashes may differ
+ * @throws UserError `recipe-invalid` when it is no recipe, `recipe-model-differs` when the model is not the one it was made for
+ */
+export async function loadRecipe(file: string, instead?: string): Promise<LoadedRecipe> {
   const { size } = await stat(file);
   if (size > limit) throw recipeInvalid({ file, found: `${size} bytes`, expected: `at most ${limit} bytes` });
   const recipe = parseRecipe(file, await readFile(file, 'utf8'));
-  const model = path.resolve(path.dirname(file), recipe.model.path);
-  const expected = recipe.model.sha256;
+  const model = instead ?? path.resolve(path.dirname(file), recipe.model.path);
+  const expected = instead ? undefined : recipe.model.sha256;
   if (expected) {
     const found = await sha256(model);
     if (found !== expected) throw recipeModelDiffers({ path: model, found, expected });
@@ -33,12 +36,23 @@ export async function loadRecipe(file: string): Promise<LoadedRecipe> {
   return { model, settings: relocate(rest, path.dirname(file), path.dirname(model)) };
 }
 
-/** The recipe text for these settings. `sha256` of the model makes a later replay notice a changed model. */
-export async function recipeText(file: string, model: string, settings: PruneSettings): Promise<string> {
+/**
+ * The recipe text for these settings. `sha256` of the model makes a later replay notice a changed model.
+ * @param file where the recipe will lie
+ * @param folder where relative paths of the settings start; the model's folder unless given
+ * @param results what a run with these settings found
+ */
+export async function recipeText(
+  file: string,
+  model: string,
+  settings: PruneSettings,
+  { folder = path.dirname(model), results }: { folder?: string; results?: unknown } = {},
+): Promise<string> {
   const recipe: RecipeInput = {
     version: 1,
     model: { path: relativePath(path.dirname(file), model), sha256: await sha256(model) },
-    ...relocate(settings, path.dirname(model), path.dirname(file)),
+    ...relocate(settings, folder, path.dirname(file)),
+    ...(results === undefined ? {} : { results }),
   };
   return `${JSON.stringify(recipe, null, 2)}\n`;
 }
@@ -47,6 +61,12 @@ export async function recipeText(file: string, model: string, settings: PruneSet
 export function relativePath(from: string, to: string): string {
   const relative = path.relative(from, to);
   return (relative === '' ? '.' : relative).split(path.sep).join('/');
+}
+
+/** `model.pruned.onnx` → `model.pruned.prune.json`: the recipe beside a pruned model. */
+export function recipePath(output: string): string {
+  const { dir, name } = path.parse(output);
+  return path.join(dir, `${name}.prune.json`);
 }
 
 /** `model.onnx` → `model.pruned.onnx`, in the same folder. */
@@ -79,7 +99,8 @@ function relocate(settings: PruneSettings, from: string, to: string): PruneSetti
   });
 }
 
-async function sha256(file: string): Promise<string> {
+/** SHA-256 of a file, as hexadecimal digits. */
+export async function sha256(file: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
   return hash.digest('hex');

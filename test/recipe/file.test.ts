@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadRecipe, prunedPath, recipeText } from '../../src/extension/recipeFile';
 import { settingsSchema } from '../../src/protocol/recipe';
+import { loadRecipe, prunedPath, recipeText } from '../../src/recipe/file';
 
 let folder: string;
 let model: string;
