@@ -7,9 +7,10 @@ import { inputNotImage } from '../errors';
 import type { DatasetFacts, PortFacts, Preprocessing } from '../protocol/facts';
 import type { PreprocessingInput } from '../protocol/recipe';
 import type { Dataset } from './dataset';
+import type { Score } from './metrics';
 import { byte, normalizations, summarize } from './normalization';
 
-type SeenImages = Pick<Dataset, 'imageShape' | 'values' | 'encoded'>;
+type SeenImages = Pick<Dataset, 'imageShape' | 'values' | 'encoded' | 'preprocessing'>;
 
 export interface Candidate {
   /** What its mean and std are known as. */
@@ -17,62 +18,83 @@ export interface Candidate {
   readonly preprocessing: Preprocessing;
 }
 
-/**
- * Preprocessings to try for a model input on a dataset, likeliest first; at least one. They differ in scale, mean,
- * std and channel order only.
- *
- * @param port the model's image input; null without a model, where images keep their size
- * @throws UserError `input-not-image`
- */
-export function candidatePreprocessings(port: PortFacts | null, dataset: SeenImages): Candidate[] {
-  const input = port ? imageInput(port) : inputOfImages(dataset);
-  const geometry = guessGeometry(input, dataset);
-  const gray = input.channels === 1;
-  const channels = gray ? 'gray' : 'RGB';
-  const large = (input.height ?? defaultSize) >= largeSide;
-  const known = normalizations.filter((n) => n.fits({ gray, large, side: input.height }));
-  // Floats that are not pixels were normalized by whoever wrote them.
-  if (dataset.values === 'free' || input.bytes)
-    return [{ name: 'as they are', preprocessing: { ...geometry, ...asTheyAre, layout: input.layout, channels } }];
-  return known.map(({ name, scale, mean, std, channels: order }) => ({
-    name,
-    preprocessing: {
-      ...geometry,
-      // Floats from 0 to 1 were divided by 255 already.
-      scale: dataset.values === 'unit' ? scale / byte : scale,
-      mean,
-      std,
-      layout: input.layout,
-      channels: order ?? channels,
-    },
-  }));
-}
-
 export interface Guess {
   readonly preprocessing: Preprocessing;
   /** The preprocessing in one line. */
   readonly summary: string;
+  /** `given` when the user gave any of the numbers that cannot be seen in the model. */
   readonly source: 'given' | 'guessed';
 }
 
 /**
- * The likeliest preprocessing, with what the user gave put in its place. `given` when the user gave any of the
- * numbers that cannot be seen in the model.
+ * The likeliest preprocessing, with what the dataset file and the user say put in its place.
+ *
+ * @param port the model's image input; null without a model, where images keep their size
+ * @param override wins over the dataset file
+ * @throws UserError `input-not-image`
+ */
+export function guessPreprocessing(port: PortFacts | null, dataset: SeenImages, override?: PreprocessingInput): Guess {
+  const { scale, mean, std } = givenOf(dataset, override);
+  const [{ preprocessing }] = candidatePreprocessings(port, dataset, override);
+  const told = scale !== undefined || mean !== undefined || std !== undefined;
+  return { preprocessing, summary: summarize(preprocessing), source: told ? 'given' : 'guessed' };
+}
+
+/**
+ * Preprocessings to try for a model input on a dataset, likeliest first; at least one. They differ in the scale, mean,
+ * std and channel order that nobody gave.
  *
  * @throws UserError `input-not-image`
  */
-export function guessPreprocessing(
+export function candidatePreprocessings(
   port: PortFacts | null,
-  dataset: SeenImages & Pick<Dataset, 'preprocessing'>,
+  dataset: SeenImages,
   override?: PreprocessingInput,
-): Guess {
-  const given = withoutUndefined({ ...dataset.preprocessing, ...withoutUndefined(override ?? {}) });
-  const preprocessing: Preprocessing = { ...candidatePreprocessings(port, dataset)[0].preprocessing, ...given };
-  // A resize of the user's is final: the crop that was guessed with another size does not apply to it.
-  const sized =
-    given.resize !== undefined && given.crop === undefined ? { ...preprocessing, crop: null } : preprocessing;
-  const told = given.scale !== undefined || given.mean !== undefined || given.std !== undefined;
-  return { preprocessing: sized, summary: summarize(sized), source: told ? 'given' : 'guessed' };
+): Candidate[] {
+  const given = givenOf(dataset, override);
+  const distinct = new Map<string, Candidate>();
+  for (const { name, preprocessing } of usualPreprocessings(port, dataset)) {
+    // A resize of the user's is final: a crop that was guessed for another size does not apply to it.
+    const crop = given.resize === undefined ? preprocessing.crop : null;
+    const complete = { ...preprocessing, crop, ...given };
+    const key = JSON.stringify(complete);
+    if (!distinct.has(key)) distinct.set(key, { name, preprocessing: complete });
+  }
+  return [...distinct.values()];
+}
+
+/**
+ * Of candidates that were scored on the same images, the first that could be as good as the best: usual means and
+ * stds differ too little for a few hundred images to tell them apart, and then the likelier one is right more often.
+ *
+ * @returns its index; −1 without scores
+ */
+export function likeliest(scores: readonly Pick<Score, 'accuracy' | 'confidence'>[]): number {
+  const best = scores.reduce((most, { accuracy }) => Math.max(most, accuracy), 0);
+  return scores.findIndex(({ confidence }) => confidence[1] >= best);
+}
+
+function givenOf(dataset: SeenImages, override: PreprocessingInput = {}): PreprocessingInput {
+  const said = [...Object.entries(dataset.preprocessing ?? {}), ...Object.entries(override)];
+  return Object.fromEntries(said.filter(([, value]) => value !== undefined));
+}
+
+function usualPreprocessings(port: PortFacts | null, dataset: SeenImages): Candidate[] {
+  const input = port ? imageInput(port) : inputOfImages(dataset);
+  const gray = input.channels === 1;
+  const channels = gray ? 'gray' : 'RGB';
+  const common = { ...guessGeometry(input, dataset), layout: input.layout, channels } as const;
+  // Floats that are not pixels were normalized by whoever wrote them.
+  if (dataset.values === 'free' || input.bytes)
+    return [{ name: 'as they are', preprocessing: { ...common, scale: 1, mean: [0], std: [1] } }];
+  const large = (input.height ?? defaultSize) >= largeSide;
+  return normalizations
+    .filter((normalization) => normalization.fits({ gray, large, side: input.height }))
+    .map(({ name, scale, mean, std, channels: order = channels }) => ({
+      name,
+      // Floats from 0 to 1 were divided by 255 already.
+      preprocessing: { ...common, scale: dataset.values === 'unit' ? scale / byte : scale, mean, std, channels: order },
+    }));
 }
 
 /** What there is to know about a dataset before it is used. */
@@ -100,8 +122,6 @@ interface ImageInput {
   /** The model takes bytes and normalizes them itself. */
   readonly bytes: boolean;
 }
-
-const asTheyAre = { scale: 1, mean: [0], std: [1] };
 
 /** What image classifiers mostly take; used where neither model nor data says. */
 const defaultSize = 224;
@@ -137,8 +157,4 @@ function guessGeometry({ height, width }: ImageInput, dataset: SeenImages): Pick
   if (fits) return { resize: dataset.encoded ? target : null, crop: null };
   if (Math.min(...target) < largeSide) return { resize: target, crop: null };
   return { resize: [Math.round(target[0] / cropShare), Math.round(target[1] / cropShare)], crop: target };
-}
-
-function withoutUndefined(input: PreprocessingInput): PreprocessingInput {
-  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
 }

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { candidatePreprocessings, guessPreprocessing } from '../../src/data/guess';
+import { batches } from '../../src/data/batches';
+import { candidatePreprocessings, guessPreprocessing, likeliest } from '../../src/data/guess';
+import { ClassifierScore, type Score, wilsonInterval } from '../../src/data/metrics';
 import { summarize } from '../../src/data/normalization';
+import { openDataset } from '../../src/data/open';
 import { makePreprocessor } from '../../src/data/preprocess';
 import type { PortFacts, Preprocessing } from '../../src/protocol/facts';
+import { createSession } from '../../src/runtime/session';
+import { hasShared, sharedFile } from '../support/shared';
 
 const port = (shape: PortFacts['shape'], dtype = 'float32'): PortFacts => ({ name: 'input', dtype, shape });
 const stored = (imageShape: [number, number, number] | null, values: 'bytes' | 'unit' | 'free' = 'bytes') => ({
@@ -81,9 +86,48 @@ describe('what the user gives', () => {
     expect(source).toBe('given');
   });
 
+  it('is in every candidate', () => {
+    const dataset = { ...files, preprocessing: { resize: [300, 300] as [number, number] } };
+    for (const { preprocessing } of candidatePreprocessings(input, dataset, { channels: 'BGR' }))
+      expect(preprocessing).toMatchObject({ resize: [300, 300], crop: null, channels: 'BGR' });
+    expect(candidatePreprocessings(input, dataset, { scale: 1, mean: [0], std: [1], channels: 'RGB' })).toHaveLength(1);
+  });
+
   it('of size alone leaves the numbers guessed, and a guessed crop out', () => {
     const guess = guessPreprocessing(input, files, { resize: [224, 224] });
     expect(guess).toMatchObject({ source: 'guessed', preprocessing: { resize: [224, 224], crop: null } });
+  });
+});
+
+it('chooses the likelier of candidates that cannot be told apart', () => {
+  const of = (...hits: number[]) =>
+    likeliest(hits.map((k) => ({ accuracy: k / 256, confidence: wilsonInterval(k, 256) })));
+  expect(of(240, 242, 120)).toBe(0);
+  expect(of(120, 238, 242)).toBe(1);
+  expect(of(30, 30, 30)).toBe(0);
+  expect(of()).toBe(-1);
+});
+
+describe.skipIf(!hasShared)('on real models', () => {
+  it.each(['resnet20_cifar10', 'vgg8_cifar10'])('the choice for %s is as accurate as the right one', async (model) => {
+    const session = await createSession(sharedFile(`data/models/${model}.onnx`), { threads: 2 });
+    const dataset = await openDataset(sharedFile('data/cifar10/test_batch.bin'));
+    const scores: Score[] = [];
+    for (const { preprocessing } of candidatePreprocessings(port(['N', 3, 32, 32]), dataset)) {
+      const score = new ClassifierScore();
+      for await (const { images, dims, labels } of batches(dataset, { preprocessing, batch: 64, limit: 128 })) {
+        const outputs = await session.run({ [session.inputs[0].name]: { dtype: 'float32', dims, data: images } });
+        score.add(Object.values(outputs)[0].data as Float32Array, labels!);
+      }
+      scores.push(score.result()!);
+    }
+    await dataset.close();
+    await session.release();
+    // Both were trained with a usual mean and std (the first two candidates are close to each other).
+    expect(likeliest(scores)).toBe(0);
+    expect(scores[0].accuracy).toBeGreaterThan(0.75);
+    // Raw bytes are wrong for both, and look wrong.
+    expect(scores[5].accuracy).toBeLessThan(0.5);
   });
 });
 
