@@ -66,9 +66,12 @@ export function percent(share: number | null): string {
   const value = share * 100;
   if (value > 0 && value < 0.05) return `<${space}0.1${space}%`;
   if (value < 100 && value >= 99.95) return `>${space}99.9${space}%`;
-  // 0.46 × 100 is 46.00000000000001 in binary.
-  const text = Number.isInteger(Number(value.toFixed(6))) ? whole.format(value) : oneDecimal.format(value);
-  return `${signed(text)}${space}%`;
+  return `${value === 0 || value === 100 ? value : signed(oneDecimal.format(value))}${space}%`;
+}
+
+/** Progress: 0.4361 → "43 %", so that 100 % is only shown at the end. */
+export function progressPercent(share: number): string {
+  return `${Math.floor(Math.min(1, Math.max(0, share)) * 100)}${space}%`;
 }
 
 /** The change from before to after in percent with a sign: "−46.2 %", "+3.1 %", "±0 %"; "–" when unknown. */
@@ -106,6 +109,11 @@ export function elapsed(seconds: number): string {
   const minutes = Math.floor(total / 60);
   if (minutes < 60) return `${minutes}:${pad(total % 60)}${space}min`;
   return `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${pad(total % 60)}${space}h`;
+}
+
+/** A figure without trailing zeros, for axes: "5.00 M" → "5 M". */
+export function round(text: string): string {
+  return text.replace(/(\.\d*?)0+(?=\D|$)/, '$1').replace(/\.(?=\D|$)/, '');
 }
 
 /** A factor: 1.6 → "1.60×". */

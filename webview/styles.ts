@@ -13,7 +13,8 @@ export const documentStyles = css`
     --line: var(--vscode-panel-border, var(--vscode-widget-border, transparent));
     --grid: color-mix(in srgb, var(--vscode-foreground) 14%, transparent);
     --kept: var(--vscode-charts-blue);
-    --cut: var(--vscode-charts-orange);
+    /* The themes' orange is translucent, and high contrast themes have none. */
+    --cut: rgb(from var(--vscode-charts-orange, var(--vscode-charts-red)) r g b / 1);
     --energy: var(--vscode-charts-green);
     --edge: var(--vscode-charts-purple);
     --bad: var(--vscode-errorForeground);

@@ -7,6 +7,8 @@ import { strings } from './strings';
 export interface Tile {
   readonly id: 'macs' | 'flops' | 'params' | 'bytes' | 'file' | 'latency' | 'accuracy';
   readonly label: string;
+  /** For narrow places. */
+  readonly short: string;
   readonly before: string;
   /** null while nothing is planned. */
   readonly after: string | null;
@@ -49,6 +51,7 @@ export function tiles(state: SessionState): readonly Tile[] {
   ): Tile => ({
     id,
     label,
+    short: label,
     before: pending ? strings.loading.shapes : now === null ? strings.tiles.unknownMacs : show(now),
     after: then === null ? null : show(then),
     share: now === null || then === null || now === 0 ? null : Math.min(1, then / now),
@@ -93,6 +96,7 @@ function measuredTiles(result: RunResult, current: boolean): Tile[] {
     found.push({
       id: 'latency',
       label: strings.tiles.latency,
+      short: strings.tiles.shortLatency,
       before: milliseconds(now),
       after: milliseconds(then),
       share: Math.min(1, then / now),
@@ -107,6 +111,7 @@ function measuredTiles(result: RunResult, current: boolean): Tile[] {
     found.push({
       id: 'accuracy',
       label: strings.tiles.accuracy(after.accuracy?.images ?? null),
+      short: strings.tiles.shortAccuracy,
       before: accuracyNow === null ? unknown : percent(accuracyNow),
       after: percent(accuracyThen),
       share: accuracyThen,

@@ -6,6 +6,7 @@
  * (`barsPerItem`). An item may carry a mark (a height, e.g. break-even) and may be selected by a click.
  */
 import { nothing, type SVGTemplateResult, svg } from 'lit';
+import { round } from '../format';
 import { type Bin, bins, linearScale, linearTicks, plotArea, px } from './scale';
 
 export interface BarItem {
@@ -87,7 +88,7 @@ export function stackedBars(props: BarsProps): SVGTemplateResult {
     ${ticks.map(
       (tick) => svg`
         <line class="grid" x1=${area.left} x2=${px(area.right)} y1=${px(y(tick))} y2=${px(y(tick))}></line>
-        <text class="end" x=${area.left - 6} y=${px(y(tick) + 4)}>${props.format(tick)}</text>`,
+        <text class="end" x=${area.left - 6} y=${px(y(tick) + 4)}>${round(props.format(tick))}</text>`,
     )}
     ${bars.map((bar, i) => {
       const left = x(i);

@@ -1,7 +1,8 @@
 /**
- * Which classes are taken for which: a square of cells, the darker the larger the share of its row.
+ * Which classes are taken for which: a square of cells.
  *
- * Rows: actual class. Columns: predicted class. Cell: share of the row's images, 0 to 1; the diagonal is outlined.
+ * Rows: actual class. Columns: predicted class. Diagonal (outlined): share of the row's images that were right, 0 to 1.
+ * Other cells: share of the row's images taken for the column's class; the strongest colour is the largest such share.
  */
 import { nothing, type SVGTemplateResult, svg } from 'lit';
 import { percent } from '../format';
@@ -18,9 +19,14 @@ export interface ConfusionChartProps {
 export const confusionClassLimit = 40;
 
 const labelWidth = 96;
+/** Below the cells, for the slanted names of the columns. */
+const labelHeight = 70;
+/** Smaller cells have no room for names. */
+const labelledCell = 12;
 
 export function confusionHeight({ width, classes }: Pick<ConfusionChartProps, 'width' | 'classes'>): number {
-  return cellSize(width, classes.length) * classes.length + 4;
+  const size = cellSize(width, classes.length);
+  return size * classes.length + (size >= labelledCell ? labelHeight : 4);
 }
 
 function cellSize(width: number, classCount: number): number {
@@ -30,20 +36,35 @@ function cellSize(width: number, classCount: number): number {
 export function confusionChart({ width, classes, confusion }: ConfusionChartProps): SVGTemplateResult {
   const n = classes.length;
   const size = cellSize(width, n);
-  return svg`${classes.map((actual, row) => {
-    const counts = classes.map((_, column) => confusion[row * n + column] ?? 0);
-    const total = counts.reduce((sum, value) => sum + value, 0);
-    const middle = row * size + size / 2;
-    return svg`
-      ${size >= 10 ? svg`<text class="end" x=${labelWidth - 6} y=${px(middle + 4)}>${shorten(actual)}</text>` : nothing}
-      ${counts.map((value, column) => {
-        const share = total === 0 ? 0 : value / total;
-        return svg`
-          <rect class=${row === column ? 'cell diagonal' : 'cell'} x=${px(labelWidth + column * size)}
-            y=${px(row * size + 2)} width=${px(size - 1)} height=${px(size - 1)} fill-opacity=${share.toFixed(3)}>
-            <title>${actual} → ${classes[column]}: ${value} (${percent(share)})</title></rect>`;
-      })}`;
-  })}`;
+  const totals = classes.map((_, row) =>
+    classes.reduce((sum, _class, column) => sum + (confusion[row * n + column] ?? 0), 0),
+  );
+  const share = (row: number, column: number) => (confusion[row * n + column] ?? 0) / (totals[row] || 1);
+  let largestMistake = 0;
+  for (let i = 0; i < n * n; i++) {
+    const [row, column] = [Math.floor(i / n), i % n];
+    if (row !== column) largestMistake = Math.max(largestMistake, share(row, column));
+  }
+  const named = size >= labelledCell;
+  const columnName = (name: string, column: number) => {
+    const x = px(labelWidth + (column + 0.5) * size + 4);
+    const y = px(n * size + 12);
+    return svg`<text class="end" transform=${`rotate(-45 ${x} ${y})`} x=${x} y=${y}>${shorten(name)}</text>`;
+  };
+  return svg`
+    ${classes.map(
+      (actual, row) => svg`
+        ${named ? svg`<text class="end" x=${labelWidth - 6} y=${px((row + 0.5) * size + 5)}>${shorten(actual)}</text>` : nothing}
+        ${classes.map((predicted, column) => {
+          const part = share(row, column);
+          const right = row === column;
+          const strength = right ? part : largestMistake === 0 ? 0 : (0.85 * part) / largestMistake;
+          return svg`<rect class=${right ? 'cell right' : 'cell wrong'} x=${px(labelWidth + column * size)}
+            y=${px(row * size + 1)} width=${px(size - 1)} height=${px(size - 1)} fill-opacity=${strength.toFixed(3)}>
+            <title>${actual} → ${predicted}: ${confusion[row * n + column] ?? 0} (${percent(part)})</title></rect>`;
+        })}`,
+    )}
+    ${named ? classes.map(columnName) : nothing}`;
 }
 
 function shorten(name: string): string {

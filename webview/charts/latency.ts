@@ -40,7 +40,7 @@ export function latencyChart(props: LatencyChartProps): SVGTemplateResult {
     ${linearTicks(0, top, Math.max(1, Math.floor((area.bottom - area.top) / 36))).map(
       (tick) => svg`
         <line class="grid" x1=${area.left} x2=${px(area.right)} y1=${px(y(tick))} y2=${px(y(tick))}></line>
-        <text class="end" x=${area.left - 6} y=${px(y(tick) + 4)}>${milliseconds(tick)}</text>`,
+        <text class="end" x=${area.left - 6} y=${px(y(tick) + 4)}>${tick === 0 ? '0' : milliseconds(tick)}</text>`,
     )}
     ${pairs.map(({ before, after, label }, i) => {
       const left = area.left + i * step + gap / 2;

@@ -44,7 +44,7 @@ const dotLimit = 200;
 const maxDecades = 8;
 
 export function spectrumArea({ width, height }: { width: number; height: number }): Area {
-  return plotArea({ width, height }, { left: 44, right: 40, top: 14, bottom: 42 });
+  return plotArea({ width, height }, { left: 44, right: 40, top: 22, bottom: 42 });
 }
 
 /** x of the cut after `rank` values. */
@@ -142,6 +142,8 @@ export function spectrumChart(props: SpectrumChartProps): SVGTemplateResult {
           : svg`<polyline class="line-kept" points=${line(0, kept)}></polyline>
               <polyline class="line-cut" points=${line(kept, full)}></polyline>`
       }
+      <text x="0" y="10">${strings.charts.valueAxis}</text>
+      <text class="end" x=${width} y="10">${strings.charts.energyAxis}</text>
       <line class="axis" x1=${area.left} x2=${area.right} y1=${area.bottom} y2=${area.bottom}></line>
       <text x=${area.left} y=${height - 4}>1</text>
       ${full > 1 ? svg`<text class="end" x=${px(area.right)} y=${height - 4}>${full}</text>` : nothing}

@@ -107,15 +107,16 @@ export const chartStyles = css`
     stroke-width: 2;
   }
   .chart .handle .grip {
-    fill: var(--cut);
-    stroke: var(--contrast-line);
+    fill: var(--page);
+    stroke: var(--cut);
+    stroke-width: 1.5;
   }
   .chart .handle .hit {
     fill: transparent;
     stroke: none;
   }
   .chart .handle text {
-    fill: var(--page);
+    fill: var(--fg);
     font-weight: 600;
   }
   .chart .handle:focus-visible .grip,
@@ -127,13 +128,16 @@ export const chartStyles = css`
     cursor: pointer;
   }
   .chart .cell {
-    fill: var(--kept);
     stroke: var(--grid);
     stroke-width: 0.5;
   }
-  .chart .cell.diagonal {
+  .chart .cell.right {
+    fill: var(--kept);
     stroke: var(--fg);
     stroke-width: 1;
+  }
+  .chart .cell.wrong {
+    fill: var(--cut);
   }
   .sparkline {
     display: block;

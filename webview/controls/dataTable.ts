@@ -47,7 +47,7 @@ export const dataTableStyles = css`
     white-space: nowrap;
   }
   .data-table tbody th {
-    overflow-wrap: anywhere;
+    overflow-wrap: break-word;
   }
 `;
 

@@ -7,6 +7,7 @@ export const fieldStyles = css`
   .field {
     display: grid;
     gap: 3px;
+    align-content: start;
     margin-top: 10px;
     min-width: 0;
   }

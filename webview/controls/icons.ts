@@ -15,6 +15,8 @@ export const icons = {
   cross: icon('M4 4l8 8M12 4l-8 8'),
   warning: icon('M8 2.5l6 11H2zM8 6.5v3.5M8 11.8v.2'),
   info: icon('M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM8 7v4M8 5v.2'),
+  open: icon('M4 6l4 4 4-4'),
+  folded: icon('M6 4l4 4-4 4'),
   up: icon('M8 12.5v-9M4.5 7L8 3.5 11.5 7'),
   down: icon('M8 3.5v9M4.5 9L8 12.5 11.5 9'),
 } as const;

@@ -148,7 +148,7 @@ export class EspalierEditor extends LitElement {
     return html`
       <main class="page" @chart-export=${this.onExport} @open-detail=${this.onOpenDetail} @leave-detail=${this.onLeaveDetail}
         @keydown=${(event: KeyboardEvent) => undoKeys(this.session, event)}>
-        ${header(state)}
+        ${header(state, facts === null || facts.shapesReason !== null ? nothing : shapesForm(this.session, facts), this.session.error !== null)}
         <div class="messages">${this.messages()}</div>
         ${
           hasResults && facts !== null
@@ -174,10 +174,10 @@ export class EspalierEditor extends LitElement {
     const { state, error } = this.session;
     const { facts, run, projection } = state;
     return [
-      error === null ? nothing : errorNotice(error, () => this.session.dismissError()),
+      error === null ? nothing : errorNotice(error, facts === null ? null : () => this.session.dismissError()),
       state.trusted ? nothing : notice('warning', strings.notices.untrusted, strings.notices.untrustedHint),
       run.kind === 'running' ? this.running(run) : nothing,
-      facts === null ? nothing : shapesForm(this.session, facts),
+      facts === null || facts.shapesReason === null ? nothing : shapesForm(this.session, facts),
       projection?.shortfall == null ? nothing : notice('warning', strings.notices.shortfall, projection.shortfall),
       facts !== null && facts.layers.length > 0 && facts.layers.every((layer) => layer.reason !== null)
         ? notice('info', strings.notices.noLayers, strings.notices.nothingPrunable)

@@ -55,8 +55,15 @@ export const headerStyles = css`
     font-size: 0.8em;
     font-style: italic;
   }
-  .header details {
-    margin-top: 6px;
+  .more {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 0 24px;
+    margin-top: 4px;
+    color: var(--dim);
+  }
+  .more details[open] {
+    flex-basis: 100%;
   }
   .header details li {
     color: var(--dim);
@@ -64,14 +71,18 @@ export const headerStyles = css`
   }
 `;
 
-export function header(state: SessionState): TemplateResult {
+/**
+ * @param sizes the form for free dimensions, where they are known
+ * @param failed whether an error says why there is nothing to show
+ */
+export function header(state: SessionState, sizes: TemplateResult | typeof nothing, failed: boolean): TemplateResult {
   const { facts } = state;
   return html`
     <header class="header">
       <h1>${state.title ?? strings.loading.connecting}</h1>
-      ${facts === null ? html`<p class="about">${strings.loading.reading}</p>` : about(facts)}
+      ${facts !== null ? about(facts) : failed ? nothing : html`<p class="about">${strings.loading.reading}</p>`}
       ${facts === null ? nothing : html`<dl class="tiles number" aria-label=${strings.header.tiles}>${tiles(state).map(tile)}</dl>`}
-      ${facts === null || facts.notes.length === 0 ? nothing : notes(facts.notes)}
+      ${facts === null ? nothing : html`<div class="more">${facts.notes.length === 0 ? nothing : notes(facts.notes)}${sizes}</div>`}
     </header>
   `;
 }

@@ -20,7 +20,7 @@ import type { UiState } from '../persisted';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
-import { type Fact, layerFacts } from './layerFacts';
+import { cutFacts, type Fact, layerFacts } from './layerFacts';
 import { notice, noticeStyles } from './notices';
 
 const spectrumLegend: readonly LegendItem[] = [
@@ -67,7 +67,7 @@ export class EspalierLayerDetail extends LitElement {
         display: grid;
         grid-template-columns: repeat(auto-fill, minmax(118px, 1fr));
         gap: 6px 14px;
-        margin: 8px 0 10px;
+        margin: 6px 0 8px;
       }
       .facts dt {
         color: var(--dim);
@@ -75,6 +75,11 @@ export class EspalierLayerDetail extends LitElement {
       }
       .facts dd {
         overflow-wrap: anywhere;
+      }
+      .about {
+        margin-top: 14px;
+        padding-top: 10px;
+        border-top: 1px solid var(--line);
       }
       .notice {
         margin: 8px 0;
@@ -150,7 +155,7 @@ export class EspalierLayerDetail extends LitElement {
       <section class="detail" aria-label=${strings.detail.label(facts.name)} @keydown=${this.onKey}>
         ${this.head()}
         ${reason === '' ? nothing : notice('info', `${this.row.projection?.reason || facts.reason ? strings.detail.fullReason : strings.detail.macsReason}:`, reason)}
-        <dl class="facts number">${layerFacts(this.row, known, this.rank).map(factEntry)}</dl>
+        <dl class="facts number">${cutFacts(this.row, known, this.rank).map(factEntry)}</dl>
         ${
           spectrum === 'none'
             ? html`<p class="dim">${strings.detail.noMatrix}</p>`
@@ -158,6 +163,8 @@ export class EspalierLayerDetail extends LitElement {
               ? this.failed()
               : this.views(known, detail)
         }
+        <h3 class="about">${strings.detail.facts}</h3>
+        <dl class="facts number">${layerFacts(this.row, known).map(factEntry)}</dl>
       </section>
     `;
   }

@@ -1,4 +1,4 @@
-/** What is known about one layer, as label and value. */
+/** What is known about one layer, as label and value: what the cut changes, and what the layer is. */
 import type { Spectrum } from '../../src/protocol/facts';
 import { bytes, change, count, exact, percent, real, shape } from '../format';
 import type { LayerRow } from '../layers';
@@ -15,9 +15,9 @@ export interface Fact {
  * @param spectrum null while it is not known
  * @param rank kept rank as the user sees it now; the projection may be a moment behind
  */
-export function layerFacts(row: LayerRow, spectrum: Spectrum | null, rank: number): readonly Fact[] {
-  const { facts, projection, macsShare } = row;
-  const { fact, explain, blocks } = strings.detail;
+export function cutFacts(row: LayerRow, spectrum: Spectrum | null, rank: number): readonly Fact[] {
+  const { facts, projection } = row;
+  const { fact, explain } = strings.detail;
   const found: Fact[] = [];
   const add = (label: string, value: string, title = '') => found.push({ label, value, title });
 
@@ -28,6 +28,15 @@ export function layerFacts(row: LayerRow, spectrum: Spectrum | null, rank: numbe
   add(fact.macs, nowAndAfter(facts.macs, projection?.macs ?? null, count), facts.macsReason ?? explain.macs);
   add(fact.params, nowAndAfter(facts.params, projection?.params ?? null, count), exact(facts.params));
   add(fact.bytes, nowAndAfter(facts.bytes, projection?.bytes ?? null, bytes), exact(facts.bytes));
+  return found;
+}
+
+/** @param spectrum null while it is not known */
+export function layerFacts(row: LayerRow, spectrum: Spectrum | null): readonly Fact[] {
+  const { facts, macsShare } = row;
+  const { fact, explain, blocks } = strings.detail;
+  const found: Fact[] = [];
+  const add = (label: string, value: string, title = '') => found.push({ label, value, title });
   if (macsShare !== null) add(fact.share, percent(macsShare));
   add(fact.output, shape(facts.outputShape));
   const via = facts.weight.via.length === 0 ? '' : ` ← ${facts.weight.via.join(' ← ')}`;

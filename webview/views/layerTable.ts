@@ -168,6 +168,14 @@ export class EspalierLayerTable extends LitElement {
       .macs .bar {
         margin-top: 1px;
         height: 3px;
+        background: none;
+      }
+      .macs .bar > i {
+        position: absolute;
+        inset: 0 auto 0 0;
+        width: calc(var(--whole) * 100%);
+        background: var(--cut);
+        opacity: 0.75;
       }
       .rank .of {
         color: var(--dim);
@@ -203,8 +211,7 @@ export class EspalierLayerTable extends LitElement {
       .reason {
         color: var(--dim);
       }
-      @container layers (max-width: 980px) {
-        :host,
+      @container layers (max-width: 1040px) {
         .head,
         .row {
           --columns: minmax(110px, 3fr) minmax(84px, 1.4fr) 60px 92px 68px 84px 96px 24px minmax(60px, 3fr);
@@ -214,16 +221,16 @@ export class EspalierLayerTable extends LitElement {
           display: none !important;
         }
       }
-      @container layers (max-width: 790px) {
+      @container layers (max-width: 880px) {
         .head,
         .row {
-          --columns: minmax(100px, 3fr) minmax(84px, 1.4fr) 84px 68px 84px 92px 24px minmax(40px, 1.6fr);
+          --columns: minmax(110px, 5fr) minmax(104px, 1.2fr) 74px 68px 78px 92px 24px minmax(40px, 2.4fr);
         }
         .params {
           display: none !important;
         }
       }
-      @container layers (max-width: 640px) {
+      @container layers (max-width: 740px) {
         .head,
         .row {
           --columns: minmax(90px, 3fr) 76px 68px 74px 88px 24px;
@@ -259,6 +266,7 @@ export class EspalierLayerTable extends LitElement {
   @state() private viewHeight = 0;
   private restored = false;
   private readonly shownMemo = new Memo<readonly LayerRow[]>();
+  private readonly largestMemo = new Memo<number>();
   private readonly operatorsMemo = new Memo<ReturnType<typeof operatorCounts>>();
   /** Rows as last sorted; kept while a drag is on, so that the row under the pointer stays there. */
   private order: readonly LayerRow[] = [];
@@ -413,7 +421,7 @@ export class EspalierLayerTable extends LitElement {
         <div role="gridcell" class="params right" title=${exact(facts.params)}>${count(facts.params)}</div>
         <div role="gridcell" class="macs right" title=${row.macsShare === null ? (facts.macsReason ?? '') : strings.layers.share(percent(row.macsShare))}>
           ${count(facts.macs)}
-          ${row.macsShare === null ? nothing : html`<span class="bar" aria-hidden="true"><span ${styleVars({ '--share': String(row.macsShare) })}></span></span>`}
+          ${facts.macs === null ? nothing : this.macsBar(facts.macs, row.projection?.macs ?? facts.macs)}
         </div>
         <div role="gridcell" class="spectrum">${this.spectrum(row)}</div>
         <div role="gridcell" class="rank right">${full === 0 ? nothing : html`${exact(row.rank)}<span class="of"> / ${exact(full)}</span>`}</div>
@@ -422,6 +430,15 @@ export class EspalierLayerTable extends LitElement {
         <div role="gridcell" class="reason ellipsis" title=${reason}>${reason}</div>
       </div>
     `;
+  }
+
+  /** Length: share of the most expensive layer. What the plan cuts is set off. */
+  private macsBar(now: number, after: number): TemplateResult {
+    const largest = this.largestMemo.get([this.rows], () =>
+      this.rows.reduce((most, { facts }) => Math.max(most, facts.macs ?? 0), 1),
+    );
+    const share = { '--share': String(Math.min(now, after) / largest), '--whole': String(now / largest) };
+    return html`<span class="bar" aria-hidden="true" ${styleVars(share)}><i></i><span></span></span>`;
   }
 
   private spectrum(row: LayerRow): TemplateResult | typeof nothing {

@@ -4,6 +4,7 @@ import { type BarItem, itemsPerBar, stackedBars } from '../charts/bars';
 import '../controls/figure';
 import type { DataTable } from '../controls/dataTable';
 import type { ChartSize, LegendItem } from '../controls/figure';
+import { icons } from '../controls/icons';
 import { bytes, count, exact, percent, real } from '../format';
 import type { LayerRow } from '../layers';
 import { Memo } from '../memo';
@@ -19,8 +20,11 @@ export const overviewStyles = css`
     padding: 6px 18px 8px;
     border-bottom: 1px solid var(--line);
   }
-  .overview > summary {
-    padding: 2px 0;
+  .overview .tools {
+    display: flex;
+    flex: 1 1 auto;
+    gap: 6px;
+    align-items: center;
   }
   .overview select {
     width: auto;
@@ -107,10 +111,9 @@ export class Overview {
         }),
     );
     const changed = items.filter((item) => item.cut > 0).length;
-    const toggle = (event: Event) => {
-      const { open } = event.target as HTMLDetailsElement;
-      if (open !== ui.value.overviewOpen) ui.update({ overviewOpen: open });
-    };
+    const open = ui.value.overviewOpen;
+    const tools = this.tools(session, metric, macsKnown);
+    if (!open) return html`<section class="overview">${tools}</section>`;
     const note = this.note.get([items.length, metric, chosen], () => (size: ChartSize) => {
       const perBar = itemsPerBar(items.length, size);
       return [chosen !== metric ? strings.overview.noMacs : '', perBar > 1 ? strings.overview.merged(perBar) : '']
@@ -118,23 +121,31 @@ export class Overview {
         .join(' ');
     });
     return html`
-      <details class="overview" ?open=${ui.value.overviewOpen} @toggle=${toggle}>
-        <summary>${strings.overview.metrics[metric]}, ${strings.overview.order}</summary>
-        <espalier-figure .heading=${strings.overview.metrics[metric]} .name=${`${metric}-per-layer`} .height=${104} .headingHidden=${true} .note=${note}
-          .description=${strings.overview.description(rows.length, changed)}
-          .legend=${this.legend.get([metric], () => legend(metric))} .draw=${draw}
-          .table=${this.table.get([rows, metric], () => () => overviewTable(rows, metric))}>
-          <label slot="tools" class="dim small">
-            <span class="visually-hidden">${strings.overview.metricLabel}</span>
-            <select @change=${(event: Event) => ui.update({ overviewMetric: (event.target as HTMLSelectElement).value as OverviewMetric })}>
-              ${Object.entries(strings.overview.options).map(
-                ([value, label]) =>
-                  html`<option value=${value} ?selected=${value === metric} ?disabled=${value === 'macs' && !macsKnown}>${label}</option>`,
-              )}
-            </select>
-          </label>
-        </espalier-figure>
-      </details>
+      <section class="overview">
+        <espalier-figure .heading=${strings.overview.metrics[metric]} .name=${`${metric}-per-layer`} .height=${104}
+          .headingHidden=${true} .description=${strings.overview.description(rows.length, changed)}
+          .legend=${this.legend.get([metric], () => legend(metric))} .draw=${draw} .note=${note}
+          .table=${this.table.get([rows, metric], () => () => overviewTable(rows, metric))}>${tools}</espalier-figure>
+      </section>
+    `;
+  }
+
+  private tools({ ui }: Session, metric: OverviewMetric, macsKnown: boolean): TemplateResult {
+    const { overviewOpen: open } = ui.value;
+    const choose = (event: Event) =>
+      ui.update({ overviewMetric: (event.target as HTMLSelectElement).value as OverviewMetric });
+    return html`
+      <div class="tools" slot="tools">
+        <button type="button" class="plain" aria-expanded=${open ? 'true' : 'false'} aria-label=${strings.overview.toggle}
+          title=${strings.overview.toggle} @click=${() => ui.update({ overviewOpen: !open })}>${open ? icons.open : icons.folded}</button>
+        <select aria-label=${strings.overview.metricLabel} @change=${choose}>
+          ${Object.entries(strings.overview.metrics).map(
+            ([value, label]) =>
+              html`<option value=${value} ?selected=${value === metric} ?disabled=${value === 'macs' && !macsKnown}>${label}</option>`,
+          )}
+        </select>
+        <span class="dim small">${strings.overview.order}</span>
+      </div>
     `;
   }
 }

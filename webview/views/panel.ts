@@ -54,6 +54,16 @@ export class EspalierPanel extends LitElement {
         min-height: 0;
         overflow-y: auto;
       }
+      /* Too low for a foot of its own: everything scrolls. */
+      @media (max-height: 560px) {
+        .panel {
+          display: block;
+          overflow-y: auto;
+        }
+        .panel > .scroll {
+          overflow: visible;
+        }
+      }
       .model {
         display: flex;
         gap: 4px;
@@ -249,9 +259,9 @@ export class EspalierPanel extends LitElement {
       <section aria-label=${strings.panel.projection}>
         <dl class="summary number">
           ${shown.map(
-            ({ id, label, before, after, share, note, title }) => html`
+            ({ id, short, before, after, share, note, title }) => html`
               <div class="entry" data-tile=${id} title=${title}>
-                <dt>${label}</dt>
+                <dt>${short}</dt>
                 <dd>${after === before ? before : html`<span class="dim">${before} →</span> ${after}`}</dd>
                 <dd class="change">${note.split(' · ')[0]}</dd>
                 ${share === null ? nothing : html`<dd class="bar" aria-hidden="true"><span ${styleVars({ '--share': String(share) })}></span></dd>`}

@@ -106,7 +106,7 @@ function target(session: Session, settings: PruneSettings): TemplateResult {
             })
           : numberField({
               id: 'target-value',
-              label: '%',
+              label: strings.panel.keepPercent,
               value: shown,
               min: 1,
               max: 100,

@@ -3,7 +3,7 @@ import { css, html, type TemplateResult } from 'lit';
 import type { RunState } from '../../src/protocol/view';
 import '@vscode-elements/elements/dist/vscode-progress-bar/index.js';
 import '../controls/elapsed';
-import { percent } from '../format';
+import { progressPercent } from '../format';
 import { strings } from '../strings';
 
 export const progressStyles = css`
@@ -28,7 +28,7 @@ export function runProgress(run: Extract<RunState, { kind: 'running' }>): Templa
   return html`
     <div class="progress">
       <span class="ellipsis" role="status" title=${message}>${message}</span>
-      <span class="amount">${fraction === null ? '' : `${percent(Math.round(fraction * 100) / 100)} · `}<espalier-elapsed .since=${run.startedAt}></espalier-elapsed></span>
+      <span class="amount">${fraction === null ? '' : `${progressPercent(fraction)} · `}<espalier-elapsed .since=${run.startedAt}></espalier-elapsed></span>
       <vscode-progress-bar aria-label=${strings.run.progress} .value=${fraction === null ? undefined : fraction * 100}
         ?indeterminate=${fraction === null}></vscode-progress-bar>
     </div>

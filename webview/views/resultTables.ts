@@ -12,6 +12,8 @@ export interface ResultLine {
   readonly before: string;
   readonly after: string;
   readonly change: string;
+  /** Spread or interval of either side, '' for none. */
+  readonly notes: readonly [string, string];
   /** Plain numbers for the CSV; null when not measured. */
   readonly values: readonly [number | null, number | null];
 }
@@ -20,7 +22,14 @@ export function resultLines({ before, after }: Pick<RunResult, 'before' | 'after
   const text = strings.results;
   const line = (label: string, pick: (side: BeforeAfter) => number | null, show: (value: number | null) => string) => {
     const values = [pick(before), pick(after)] as const;
-    return { label, before: show(values[0]), after: show(values[1]), change: change(...values), values };
+    return {
+      label,
+      before: show(values[0]),
+      after: show(values[1]),
+      change: change(...values),
+      notes: ['', ''] as const,
+      values,
+    };
   };
   const twice = (value: number | null) => (value === null ? null : 2 * value);
   const lines: ResultLine[] = [
@@ -33,10 +42,9 @@ export function resultLines({ before, after }: Pick<RunResult, 'before' | 'after
   if (before.accuracy !== null || after.accuracy !== null)
     lines.push(...accuracyLines(before.accuracy, after.accuracy));
   if (before.latency !== null && after.latency !== null) {
-    const spread = (side: BeforeAfter) =>
-      side.latency === null ? '' : ` (${text.iqr} ${milliseconds(side.latency.iqr)})`;
+    const spread = (side: BeforeAfter) => (side.latency === null ? '' : text.iqr(milliseconds(side.latency.iqr)));
     const latency = line(text.latency, (side) => side.latency?.median ?? null, milliseconds);
-    lines.push({ ...latency, before: latency.before + spread(before), after: latency.after + spread(after) });
+    lines.push({ ...latency, notes: [spread(before), spread(after)] });
   }
   return lines;
 }
@@ -47,20 +55,32 @@ function accuracyLines(before: AccuracyFacts | null, after: AccuracyFacts | null
     const values = [before === null ? null : pick(before), after === null ? null : pick(after)] as const;
     if (values[0] === null && values[1] === null) return null;
     const difference = values[0] === null || values[1] === null ? '–' : points(values[0], values[1]);
-    return { label, before: percent(values[0]), after: percent(values[1]), change: difference, values };
+    return {
+      label,
+      before: percent(values[0]),
+      after: percent(values[1]),
+      change: difference,
+      notes: ['', ''],
+      values,
+    };
   };
   const interval = (facts: AccuracyFacts | null) =>
-    facts?.confidence == null ? '' : ` (${percent(facts.confidence[0])} – ${percent(facts.confidence[1])})`;
+    facts?.confidence == null ? '' : text.interval(percent(facts.confidence[0]), percent(facts.confidence[1]));
   const accuracy = share(text.accuracy, (facts) => facts.accuracy);
   const loss = [before?.loss ?? null, after?.loss ?? null] as const;
   return [
-    accuracy === null
-      ? null
-      : { ...accuracy, before: accuracy.before + interval(before), after: accuracy.after + interval(after) },
+    accuracy === null ? null : { ...accuracy, notes: [interval(before), interval(after)] as const },
     share(text.top5, (facts) => facts.top5),
     loss[0] === null && loss[1] === null
       ? null
-      : { label: text.loss, before: real(loss[0]), after: real(loss[1]), change: change(...loss), values: loss },
+      : {
+          label: text.loss,
+          before: real(loss[0]),
+          after: real(loss[1]),
+          change: change(...loss),
+          notes: ['', ''] as const,
+          values: loss,
+        },
   ].filter((line) => line !== null);
 }
 

@@ -25,7 +25,7 @@ import {
 export const resultsStyles = css`
   .results {
     display: grid;
-    grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr));
+    grid-template-columns: repeat(auto-fit, minmax(min(100%, 500px), 1fr));
     gap: 20px 32px;
     padding: 14px 18px 24px;
   }
@@ -43,6 +43,12 @@ export const resultsStyles = css`
   }
   .results section > p {
     margin-top: 6px;
+  }
+  .results .spread {
+    display: block;
+    color: var(--dim);
+    font-size: 0.88em;
+    white-space: normal;
   }
   .checks li {
     display: grid;
@@ -121,13 +127,17 @@ function beforeAfter(result: RunResult): TemplateResult {
       </thead>
       <tbody>
         ${resultLines(result).map(
-          (line) => html`<tr><th scope="row">${line.label}</th><td class="right">${line.before}</td>
-            <td class="right">${line.after}</td><td class="right">${line.change}</td></tr>`,
+          (
+            line,
+          ) => html`<tr><th scope="row">${line.label}</th><td class="right">${line.before}${spread(line.notes[0])}</td>
+            <td class="right">${line.after}${spread(line.notes[1])}</td><td class="right">${line.change}</td></tr>`,
         )}
       </tbody>
     </table>
   `;
 }
+
+const spread = (text: string) => (text === '' ? nothing : html`<span class="spread">${text}</span>`);
 
 function measurementNotes(result: RunResult): TemplateResult {
   const { latency, accuracy } = result.after;

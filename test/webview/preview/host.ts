@@ -1,0 +1,162 @@
+/**
+ * The extension's side of a view, inside the page: answers requests and sends state patches as the host does, with the
+ * product's own planning. Address: `?view=editor&layers=20&scenario=ready&theme=dark`.
+ */
+
+import type { PruneSettings } from '../../../src/protocol/recipe';
+import type { SessionState, ViewRequest } from '../../../src/protocol/view';
+import type { Energies } from '../../../src/prune/basis';
+import { planBasis } from '../../../src/prune/basis';
+import type { LayerShape } from '../../../src/prune/cost';
+import { type PreviewModel, previewModel } from './models';
+import { baseState, type Scenario, type ScenarioName, scenarios } from './states';
+import themes from './themes.json';
+
+const query = new URLSearchParams(location.search);
+const scenario: Scenario = scenarios[(query.get('scenario') ?? 'ready') as ScenarioName];
+const model = previewModel(Number(query.get('layers') ?? 20));
+const theme = themes[(query.get('theme') ?? 'dark') as keyof typeof themes];
+
+document.body.classList.add(theme.class);
+document.body.dataset.view = query.get('view') ?? 'editor';
+for (const [name, value] of Object.entries(theme.variables)) document.documentElement.style.setProperty(name, value);
+
+/** Every request, for tests to read: `window.previewRequests`. */
+const requests: ViewRequest[] = [];
+/** The state the host holds: `window.previewState()`. */
+let state: SessionState;
+const past: PruneSettings[] = [];
+const future: PruneSettings[] = [];
+/** Settings before the drag that is on. */
+let beforeDrag: PruneSettings | null = null;
+
+function project(settings: PruneSettings) {
+  return planBasis(planInput(model), settings);
+}
+
+let planInputs: Parameters<typeof planBasis>[0] | null = null;
+function planInput({ facts, spectrum }: PreviewModel): Parameters<typeof planBasis>[0] {
+  if (planInputs !== null) return planInputs;
+  const energies: Energies = new Map(
+    facts.layers.flatMap((layer) => {
+      const values = spectrum(layer.name)?.singularValues;
+      return values === undefined ? [] : [[layer.name, values.map((value) => value * value)] as const];
+    }),
+  );
+  const shapes = new Map(
+    facts.layers.map((layer): [string, LayerShape] => [
+      layer.name,
+      {
+        facts: layer,
+        weightTensor: layer.weight.name,
+        biasTensor: null,
+        bias: 0,
+        biasAfter: 0,
+        newBias: false,
+        elementBytes: 4,
+      },
+    ]),
+  );
+  const uses = new Map(facts.layers.map((layer) => [layer.weight.name, 1]));
+  planInputs = { facts, shapes, energies, uses, basis: 'weights' };
+  return planInputs;
+}
+
+function post(message: unknown): void {
+  window.postMessage(message, '*');
+}
+
+function patch(change: Partial<SessionState>): void {
+  state = { ...state, ...change };
+  post({ type: 'state', patch: change });
+}
+
+function settle(settings: PruneSettings): void {
+  const projection = state.projection === null ? {} : { projection: project(settings).projection };
+  patch({ settings, ...projection, canUndo: past.length > 0, canRedo: future.length > 0 });
+}
+
+function change({ settings, remove = [], transient }: Extract<ViewRequest['params'], { settings: unknown }>): void {
+  const before = state.settings;
+  if (before === null) return;
+  const after: PruneSettings = { ...before, ...settings };
+  for (const key of remove) delete after[key];
+  beforeDrag ??= before;
+  if (transient !== true) {
+    past.push(beforeDrag);
+    future.length = 0;
+    beforeDrag = null;
+  }
+  settle(after);
+}
+
+function step(from: PruneSettings[], to: PruneSettings[]): void {
+  const next = from.pop();
+  if (next === undefined || state.settings === null) return;
+  to.push(state.settings);
+  settle(next);
+}
+
+function answer({ method, params }: ViewRequest): unknown {
+  switch (method) {
+    case 'ready':
+      return state;
+    case 'spectra':
+      return (params as { layers: string[] }).layers.flatMap((layer) => model.spectrum(layer) ?? []);
+    case 'detail': {
+      const { layer } = params as { layer: string };
+      const detail = state.settings === null ? undefined : project(state.settings).details.get(layer);
+      if (detail === undefined) throw new Error(`Layer “${layer}” has no importance: it stays as it is.`);
+      return detail;
+    }
+    case 'change':
+      return change(params as Parameters<typeof change>[0]);
+    case 'select':
+      return patch({ selectedLayer: (params as { layer: string | null }).layer });
+    case 'undo':
+      return step(past, future);
+    case 'redo':
+      return step(future, past);
+    case 'dismissError':
+      return patch({ error: null });
+    case 'run':
+      return patch(scenarios.running.state(state));
+    case 'cancel':
+      return patch({ run: { kind: 'idle' } });
+    default:
+      return undefined;
+  }
+}
+
+function receive(request: ViewRequest): void {
+  requests.push(request);
+  if (scenario.silent?.includes(request.method)) return;
+  // As over the wire: the answer never comes before the caller goes on.
+  setTimeout(() => {
+    try {
+      if (scenario.failing?.includes(request.method)) throw new Error('The engine stopped while it worked on this.');
+      post({ type: 'reply', id: request.id, ok: answer(request) });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      post({ type: 'reply', id: request.id, error: { code: 'preview', message, hint: 'Try again.' } });
+    }
+  }, 5);
+}
+
+const projected = {
+  ...baseState(model.facts),
+  projection: project(baseState(model.facts).settings as PruneSettings).projection,
+};
+state = scenario.state(projected);
+
+const stored = 'espalier-preview';
+Object.assign(window, {
+  previewRequests: requests,
+  previewState: () => state,
+  previewPatch: patch,
+  acquireVsCodeApi: () => ({
+    postMessage: receive,
+    getState: () => JSON.parse(sessionStorage.getItem(stored) ?? 'null') ?? undefined,
+    setState: (value: unknown) => sessionStorage.setItem(stored, JSON.stringify(value)),
+  }),
+});

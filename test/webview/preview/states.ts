@@ -1,0 +1,303 @@
+/** Everything a view can be asked to show, by name: the screens that people look at and that axe checks. */
+
+import { seededRandom } from '../../../src/linalg/random';
+import type { AccuracyFacts, DatasetFacts, LatencyFacts, ModelFacts } from '../../../src/protocol/facts';
+import type { Projection, RunResult } from '../../../src/protocol/plan';
+import type { PruneSettings } from '../../../src/protocol/recipe';
+import type { SessionState } from '../../../src/protocol/view';
+
+export const settings: PruneSettings = {
+  method: 'basis',
+  basis: {
+    basis: 'auto',
+    score: 'energy-per-mac',
+    foldBatchNorm: true,
+    refit: true,
+    finish: 'two-layers',
+    breakEven: 0.95,
+    ridge: 1e-5,
+  },
+  target: { kind: 'macs', value: 0.6 },
+  multiple: 1,
+  protect: ['stem*'],
+  layers: [],
+  seed: 0,
+  device: 'cpu',
+  threads: 0,
+  shapes: undefined,
+  data: { path: 'data/cifar10/test_batch.bin', calibrationImages: 512 },
+};
+
+const classes = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'];
+
+export const dataset: DatasetFacts = {
+  path: '/home/ada/models/data/cifar10/test_batch.bin',
+  kind: 'cifar',
+  images: 10_000,
+  labelled: true,
+  classes,
+  imageShape: [3, 32, 32],
+  preprocessing: {
+    resize: null,
+    crop: null,
+    scale: 1 / 255,
+    mean: [0.4914, 0.4822, 0.4465],
+    std: [0.2023, 0.1994, 0.201],
+    layout: 'NCHW',
+    channels: 'RGB',
+  },
+  preprocessingSource: 'guessed',
+  summary: 'RGB, 32 × 32, (x/255 − mean) / std, NCHW',
+  warnings: [],
+};
+
+const devices: SessionState['devices'] = [
+  { id: 'cpu', name: 'CPU', available: true, note: null },
+  { id: 'webgpu', name: 'WebGPU', available: true, note: 'Software rendering: slower than the CPU.' },
+  { id: 'cuda', name: 'CUDA', available: false, note: 'The CUDA libraries are not installed.' },
+];
+
+function accuracy(value: number, seed: number): AccuracyFacts {
+  const random = seededRandom(seed);
+  const confusion = new Uint32Array(classes.length ** 2);
+  for (let image = 0; image < 10_000; image++) {
+    const actual = image % classes.length;
+    const right = random.uniform() < value;
+    const other =
+      random.uniform() < 0.4 ? (actual + 2) % classes.length : Math.floor(random.uniform() * classes.length);
+    confusion[actual * classes.length + (right ? actual : other)]++;
+  }
+  return {
+    images: 10_000,
+    skipped: { count: 0, names: [] },
+    accuracy: value,
+    top5: 1 - (1 - value) / 12,
+    confidence: [value - 0.0062, value + 0.006],
+    loss: 2.4 * (1 - value) + 0.08,
+    classes,
+    confusion,
+    device: 'cpu',
+    preprocessing: dataset.summary,
+    warning: null,
+  };
+}
+
+const latency = (median: number): LatencyFacts => ({
+  median,
+  iqr: median * 0.043,
+  batch: 1,
+  repetitions: 200,
+  device: 'cpu',
+  threads: 2,
+});
+
+function result(facts: ModelFacts, projection: Projection): RunResult {
+  const random = seededRandom(5);
+  const { before, after } = projection;
+  return {
+    id: 'preview',
+    model: facts.path,
+    candidate: '/tmp/espalier/candidate.onnx',
+    before: { ...before, fileBytes: facts.fileBytes, accuracy: accuracy(0.9172, 3), latency: latency(1.84) },
+    after: {
+      ...after,
+      fileBytes: facts.fileBytes - before.bytes + after.bytes + 1204,
+      accuracy: accuracy(0.8853, 4),
+      latency: latency(1.31),
+    },
+    layers: projection.layers,
+    layerLatency: facts.layers.map((layer, i) => {
+      const time = ((layer.macs ?? 1000) / 2.2e8) * (0.8 + 0.4 * random.uniform()) + 0.004;
+      const share = (projection.layers[i].macs ?? 1) / (layer.macs ?? 1);
+      return { layer: layer.name, before: i % 11 === 5 ? null : time, after: time * (0.25 + 0.75 * share) };
+    }),
+    speedup: 1.405,
+    speedupNote: 'Thin layers use the processor less well, so time falls less than MACs.',
+    verification: [
+      {
+        name: 'The written file can be read again',
+        passed: true,
+        detail: 'inputs, outputs, opset and metadata are unchanged',
+      },
+      {
+        name: 'Outputs of the plan and of the written file agree',
+        passed: true,
+        detail: 'largest difference 2.1e-6 of the largest output, tolerance 1e-4',
+      },
+      { name: 'Parameters as projected', passed: true, detail: '171,302 counted, 171,302 projected' },
+      { name: 'MACs as projected', passed: true, detail: '24,412,160 counted, 24,412,160 projected' },
+    ],
+    seconds: 74.2,
+    device: 'cpu',
+    warnings: ['Calibration used 512 of 10,000 images.'],
+  };
+}
+
+export interface Scenario {
+  readonly state: (base: SessionState) => SessionState;
+  /** Requests that never come back, as while the engine computes. */
+  readonly silent?: readonly string[];
+  readonly failing?: readonly string[];
+}
+
+const unknownShapes = (facts: ModelFacts): ModelFacts => ({
+  ...facts,
+  inputs: [{ name: 'input', dtype: 'float32', shape: ['batch', 3, 'height', 'width'] }],
+  shapes: null,
+  shapesReason:
+    'The model could not be run on an input of 1×3×224×224: Reshape expected 3136 elements, found 2304. Try other sizes.',
+  totals: { ...facts.totals, macs: null },
+  layers: facts.layers.map((layer) => ({
+    ...layer,
+    macs: null,
+    outputShape: null,
+    macsReason: 'the sizes of its output are not known',
+  })),
+  notes: ['2 functions of the model are left as they are.', 'Layers inside If and Loop are inspected, not pruned.'],
+});
+
+/** The base state is the model, opened and projected. */
+export const scenarios = {
+  ready: { state: (base) => base },
+  selected: {
+    state: (base) => ({
+      ...base,
+      selectedLayer: base.facts?.layers[Math.min(4, base.facts.layers.length - 1)].name ?? null,
+    }),
+  },
+  reading: {
+    state: (base) => ({ ...base, facts: null, settings: null, projection: null, loading: 'loading' }),
+  },
+  shapes: {
+    state: (base) => ({
+      ...base,
+      loading: 'shapes',
+      projection: null,
+      facts: base.facts && { ...unknownShapes(base.facts), shapesReason: null },
+    }),
+    silent: ['spectra'],
+  },
+  unknownShapes: { state: (base) => ({ ...base, projection: null, facts: base.facts && unknownShapes(base.facts) }) },
+  unreadable: {
+    state: (base) => ({
+      ...base,
+      facts: null,
+      settings: null,
+      projection: null,
+      loading: 'loading',
+      error: {
+        code: 'onnx-truncated',
+        message:
+          'residual20.onnx: the tensor “stage1.block0.conv1.weight” ends at byte 9,412, but the file has 8,190 bytes.',
+        hint: 'The file is incomplete. Copy or download it again.',
+      },
+    }),
+  },
+  failing: {
+    state: (base) => ({ ...base, selectedLayer: base.facts?.layers[4].name ?? null }),
+    failing: ['spectra', 'detail', 'change'],
+  },
+  nothingPrunable: {
+    state: (base) => ({
+      ...base,
+      projection: null,
+      facts: base.facts && {
+        ...base.facts,
+        layers: base.facts.layers.map((layer) => ({
+          ...layer,
+          reason: layer.reason ?? 'its weight is computed inside the model',
+        })),
+      },
+    }),
+  },
+  noLayers: {
+    state: (base) => ({
+      ...base,
+      projection: null,
+      facts: base.facts && { ...base.facts, layers: [], totals: { params: 0, macs: 0, bytes: 0 } },
+    }),
+  },
+  untrusted: { state: (base) => ({ ...base, trusted: false }) },
+  shortfall: {
+    state: (base) => ({
+      ...base,
+      projection: base.projection && {
+        ...base.projection,
+        shortfall: 'The target of 5.0 % can’t be met: locked, protected and unsuitable layers leave at least 12.4 %.',
+      },
+    }),
+  },
+  running: {
+    state: (base) => ({
+      ...base,
+      selectedLayer: base.facts?.layers[4]?.name ?? null,
+      run: {
+        kind: 'running',
+        startedAt: Date.now() - 83_000,
+        progress: { phase: 'refit', message: 'Refitting stage2.block4.conv2', fraction: 0.43 },
+      },
+    }),
+  },
+  failed: {
+    state: (base) => ({
+      ...base,
+      run: {
+        kind: 'failed',
+        error: {
+          code: 'verification-failed',
+          message:
+            'Layer “stage2.block4.conv2”: outputs of the plan and of the written file differ by 3.1e-2, expected at most 1e-4.',
+          hint: 'Nothing was saved. Lock this layer and run again, and please report it.',
+        },
+      },
+    }),
+  },
+  done: {
+    state: (base) => ({
+      ...base,
+      selectedLayer: base.facts?.layers[4]?.name ?? null,
+      run:
+        base.facts && base.projection
+          ? { kind: 'done', result: result(base.facts, base.projection), savedAs: null }
+          : { kind: 'idle' },
+    }),
+  },
+  noModel: {
+    state: (base) => ({
+      ...base,
+      title: null,
+      facts: null,
+      settings: null,
+      projection: null,
+      dataset: null,
+      loading: 'loading',
+    }),
+  },
+  noData: {
+    state: (base) => {
+      if (base.settings === null) return base;
+      const { data: _, ...others } = base.settings;
+      return { ...base, settings: others as PruneSettings, dataset: null };
+    },
+  },
+} satisfies Record<string, Scenario>;
+
+export type ScenarioName = keyof typeof scenarios;
+
+export function baseState(facts: ModelFacts): SessionState {
+  return {
+    title: facts.path.split('/').at(-1) ?? null,
+    facts,
+    loading: 'ready',
+    error: null,
+    settings,
+    projection: null,
+    dataset,
+    devices,
+    canUndo: false,
+    canRedo: false,
+    trusted: true,
+    run: { kind: 'idle' },
+    selectedLayer: null,
+  };
+}
