@@ -11,6 +11,7 @@ import type { Source } from '../source';
 export const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 const WINDOW = 64 * 1024;
+const MAX_TEXT = 64 * 1024 * 1024;
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export class ProtobufReader {
@@ -163,33 +164,26 @@ export class ProtobufReader {
   /** @throws UserError `corrupt-model` for bytes that are not UTF-8 */
   string(): string {
     const start = this.fieldStart;
-    return this.text() ?? this.fail('UTF-8 text', 'bytes that are not', start);
+    return this.text() ?? this.fail('UTF-8 text of at most 64 MiB', 'something else', start);
   }
 
-  /** The payload as text; null when it is not UTF-8. */
+  /** The payload as text; null when it is not UTF-8 or more than 64 MiB. */
   text(): string | null {
-    const bytes = this.bytes();
-    if (isAscii(bytes)) return bytes.toString('latin1');
-    try {
-      return utf8.decode(bytes);
-    } catch {
-      return null;
-    }
-  }
-
-  /** The payload. Valid until the next read. */
-  bytes(): Buffer {
     const end = this.payloadEnd();
     const length = end - this.position;
     if (length > WINDOW) {
-      const bytes = this.source.read(this.position, length) as Buffer;
+      const bytes = length <= MAX_TEXT ? this.source.read(this.position, length) : null;
       this.moveTo(end);
-      return bytes;
+      return bytes && decode(bytes);
     }
     if (this.at + length > this.filled) this.fill();
-    const bytes = this.window.subarray(this.at, this.at + length);
+    const from = this.at;
     this.at += length;
-    return bytes;
+    for (let i = from; i < this.at; i++) {
+      if (this.window[i] > 0x7f) return decode(this.window.subarray(from, this.at));
+    }
+    // Most names are ASCII; this avoids a view for each.
+    return this.window.toString('latin1', from, this.at);
   }
 
   /** @throws UserError `corrupt-model` */
@@ -275,7 +269,10 @@ export class ProtobufReader {
   }
 }
 
-function isAscii(bytes: Uint8Array): boolean {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] > 0x7f) return false;
-  return true;
+function decode(bytes: Uint8Array): string | null {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return null;
+  }
 }

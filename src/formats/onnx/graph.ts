@@ -160,10 +160,10 @@ interface AttributeParts {
   string: string | null;
   tensor: TensorRef | null;
   graph: Graph | null;
-  floats: number[];
-  ints: number[];
-  strings: (string | null)[];
-  graphs: Graph[];
+  floats: number[] | null;
+  ints: number[] | null;
+  strings: (string | null)[] | null;
+  graphs: Graph[] | null;
 }
 
 function readAttribute(
@@ -180,10 +180,10 @@ function readAttribute(
     string: '',
     tensor: null,
     graph: null,
-    floats: [],
-    ints: [],
-    strings: [],
-    graphs: [],
+    floats: null,
+    ints: null,
+    strings: null,
+    graphs: null,
   };
   let name = '';
   let type = 0;
@@ -224,24 +224,24 @@ function readAttribute(
         break;
       case attributeField.floats:
         // Before the numbers are made: each takes at least 4 bytes of this message.
-        if (parts.floats.length === 0) context.spend(2 * (from.end - from.start), path);
-        reader.floats(parts.floats);
+        if (!parts.floats) context.spend(2 * (from.end - from.start), path);
+        reader.floats((parts.floats ??= []));
         seen = attributeType.floats;
         break;
       case attributeField.ints:
-        if (parts.ints.length === 0) context.spend(8 * (from.end - from.start), path);
-        reader.ints(parts.ints);
+        if (!parts.ints) context.spend(8 * (from.end - from.start), path);
+        reader.ints((parts.ints ??= []));
         seen = attributeType.ints;
         break;
       case attributeField.strings: {
         const text = reader.text();
         context.spend(40 + (text?.length ?? 0), path);
-        parts.strings.push(text);
+        (parts.strings ??= []).push(text);
         seen = attributeType.strings;
         break;
       }
       case attributeField.graphs:
-        parts.graphs.push(readGraphField(reader, context, from, depth + 1));
+        (parts.graphs ??= []).push(readGraphField(reader, context, from, depth + 1));
         seen = attributeType.graphs;
         break;
       case attributeField.tensors:
@@ -271,7 +271,8 @@ function readUnreadTensor(reader: ProtobufReader, context: ReadContext, from: Fi
 }
 
 function attributeOf(type: number, parts: AttributeParts): Attribute {
-  const { string, strings } = parts;
+  const { string } = parts;
+  const strings = parts.strings ?? [];
   switch (type) {
     case attributeType.float:
       return { kind: 'float', value: parts.float };
@@ -285,13 +286,13 @@ function attributeOf(type: number, parts: AttributeParts): Attribute {
     case attributeType.graph:
       return parts.graph === null ? { kind: 'other' } : { kind: 'graph', value: parts.graph };
     case attributeType.floats:
-      return { kind: 'floats', value: parts.floats };
+      return { kind: 'floats', value: parts.floats ?? [] };
     case attributeType.ints:
-      return { kind: 'ints', value: parts.ints };
+      return { kind: 'ints', value: parts.ints ?? [] };
     case attributeType.strings:
       return strings.every((s): s is string => s !== null) ? { kind: 'strings', value: strings } : { kind: 'other' };
     case attributeType.graphs:
-      return { kind: 'graphs', value: parts.graphs };
+      return { kind: 'graphs', value: parts.graphs ?? [] };
     default:
       return { kind: 'other' };
   }
