@@ -53,38 +53,28 @@ export function int64Tensor(values: readonly number[], dims: readonly number[] =
   return { dtype: 'int64', dims, data: BigInt64Array.from(values, BigInt) };
 }
 
+/** The array that holds a type's elements; types that are not here stay bytes. */
+const ARRAYS = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+} as const;
+
 /** Views little-endian bytes as the elements of a type; copies only when the bytes are not aligned. */
 export function dataFromBytes(dtype: DataType, bytes: Uint8Array): TensorData {
-  const size =
-    { float32: 4, float64: 8, float16: 2, bfloat16: 2, int16: 2, uint16: 2, int32: 4, uint32: 4 }[dtype as string] ??
-    (dtype === 'int64' || dtype === 'uint64' ? 8 : 1);
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
-  const { buffer, byteOffset } = aligned;
-  const length = Math.floor(bytes.byteLength / size);
-  switch (dtype) {
-    case 'float32':
-      return new Float32Array(buffer, byteOffset, length);
-    case 'float64':
-      return new Float64Array(buffer, byteOffset, length);
-    case 'float16':
-    case 'bfloat16':
-    case 'uint16':
-      return new Uint16Array(buffer, byteOffset, length);
-    case 'int16':
-      return new Int16Array(buffer, byteOffset, length);
-    case 'int32':
-      return new Int32Array(buffer, byteOffset, length);
-    case 'uint32':
-      return new Uint32Array(buffer, byteOffset, length);
-    case 'int64':
-      return new BigInt64Array(buffer, byteOffset, length);
-    case 'uint64':
-      return new BigUint64Array(buffer, byteOffset, length);
-    case 'int8':
-      return new Int8Array(buffer, byteOffset, length);
-    default:
-      return new Uint8Array(buffer, byteOffset, length);
-  }
+  const View = Object.hasOwn(ARRAYS, dtype) ? ARRAYS[dtype as keyof typeof ARRAYS] : Uint8Array;
+  const size = View.BYTES_PER_ELEMENT;
+  // Not `slice`: a Buffer's shares its memory.
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
+  return new View(buffer as ArrayBuffer, byteOffset, Math.floor(byteLength / size));
 }
 
 /** The raw bytes of a tensor's elements (a view, little-endian on every machine Espalier runs on). */
@@ -124,11 +114,14 @@ function roundHalfEven(x: number): number {
 
 const scratch = new DataView(new ArrayBuffer(4));
 
-/** The bfloat16 bit pattern nearest to a number, ties to even. */
+/** The bfloat16 bit pattern nearest to a number, ties to even; overflow gives an infinity. */
 export function numberToBfloat16(value: number): number {
-  scratch.setFloat32(0, value);
-  const bits = scratch.getUint32(0);
   if (Number.isNaN(value)) return 0x7fc0;
+  const single = Math.fround(value);
+  scratch.setFloat32(0, single);
+  let bits = scratch.getUint32(0);
+  // Where rounding to float32 made a tie, it hid on which side of the tie the number lies.
+  if ((bits & 0xffff) === 0x8000 && single !== value) bits += Math.abs(value) > Math.abs(single) ? 1 : -1;
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
 
