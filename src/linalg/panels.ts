@@ -18,7 +18,7 @@ export interface Lines {
 }
 
 const tileSize = 4;
-/** Elements of a panel; even, as the tile kernel asks. */
+/** Elements of a panel's lines. */
 const panelDepth = 256;
 const panelDoubles = tileSize * panelDepth;
 const doubleBytes = Float64Array.BYTES_PER_ELEMENT;
@@ -89,7 +89,6 @@ function pack(
   panels: Float64Array,
 ): number {
   const depth = end - start;
-  const evenDepth = depth + (depth % 2);
   for (let first = 0; first < count; first += tileSize) {
     const panel = first * panelDepth;
     const lanes = Math.min(tileSize, count - first);
@@ -97,10 +96,9 @@ function pack(
       let from = (first + lane) * lineStride + start * elementStride;
       let to = panel + lane;
       for (let k = 0; k < depth; k++, from += elementStride, to += tileSize) panels[to] = data[from];
-      if (evenDepth > depth) panels[to] = 0;
     }
   }
-  return evenDepth * tileSize * doubleBytes;
+  return depth * tileSize * doubleBytes;
 }
 
 function panelAddress(panels: Float64Array, line: number): number {

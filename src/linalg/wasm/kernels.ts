@@ -121,15 +121,16 @@ function tile(): Kernel {
   const factor = build.local('v128');
   const columns = [build.local('v128'), build.local('v128')];
   const sums = range(4).map(() => columns.map(() => build.local('v128')));
-  const step = (offset: number) => [
-    ...columns.map((column, pair) => set(column, f64x2.load(get(right), offset + pair * pairBytes))),
+  // Not unrolled: V8 would load the values of all steps first and run out of registers.
+  const step = [
+    ...columns.map((column, pair) => set(column, f64x2.load(get(right), pair * pairBytes))),
     ...sums.flatMap((row, i) => [
-      set(factor, f64x2.loadSplat(get(left), offset + i * 8)),
+      set(factor, f64x2.loadSplat(get(left), i * 8)),
       ...row.map((sum, pair) => accumulate(sum, f64x2.multiply(get(factor), get(columns[pair])))),
     ]),
   ];
   return build.finish([
-    forUpTo(left, get(leftEnd), i32.constant(64), [...step(0), ...step(32), advance(right, 64)]),
+    forUpTo(left, get(leftEnd), i32.constant(32), [...step, advance(right, 32)]),
     ...sums.flatMap((row) => [
       ...row.map((sum, pair) =>
         f64x2.store(get(out), f64x2.add(f64x2.load(get(out), pair * pairBytes), get(sum)), pair * pairBytes),
