@@ -2,7 +2,7 @@
  * Matrix products in double precision: operands are copied ("packed") into panels of 4 lines, 256 deep, so that the tile
  * kernel reads memory in order and both panels stay in the first-level cache (Goto & van de Geijn, 2008).
  */
-import { workspaceFor } from './wasm/kernels';
+import { type Kernels, workspaceFor } from './wasm/kernels';
 
 /** Real numbers, row-major. */
 export type Block = Float32Array | Float64Array;
@@ -20,6 +20,8 @@ export interface Lines {
 const tileSize = 4;
 /** Elements of a panel's lines. */
 const panelDepth = 256;
+/** Lines of the right side that stay in the second-level cache while all lines of the left side pass by. */
+const groupSize = 64;
 const panelDoubles = tileSize * panelDepth;
 const doubleBytes = Float64Array.BYTES_PER_ELEMENT;
 
@@ -36,14 +38,7 @@ export function innerProducts(left: Lines, right: Lines, depth: number): Float64
     const end = Math.min(start + panelDepth, depth);
     const bytes = pack(left, start, end, leftPanels);
     pack(right, start, end, rightPanels);
-    for (let j = 0; j < cols; j += tileSize) {
-      const rightPanel = panelAddress(rightPanels, j);
-      for (let i = 0; i < rows; i += tileSize) {
-        const leftPanel = panelAddress(leftPanels, i);
-        const address = out.byteOffset + (i * cols + j) * doubleBytes;
-        space.kernels.tile(leftPanel, leftPanel + bytes, rightPanel, address, cols * doubleBytes);
-      }
-    }
+    addProducts(space.kernels, leftPanels, rightPanels, bytes, out, rows, cols, false);
   }
   return unpadded(out, cols, left.count, right.count);
 }
@@ -56,15 +51,33 @@ export function ownInnerProducts(lines: Lines, depth: number): Float64Array {
   const [panels, out] = [space.doubles(order * panelDepth), space.doubles(order * order)];
   for (let start = 0; start < depth; start += panelDepth) {
     const bytes = pack(lines, start, Math.min(start + panelDepth, depth), panels);
-    for (let i = 0; i < order; i += tileSize) {
-      const leftPanel = panelAddress(panels, i);
-      for (let j = 0; j <= i; j += tileSize) {
-        const address = out.byteOffset + (i * order + j) * doubleBytes;
-        space.kernels.tile(leftPanel, leftPanel + bytes, panelAddress(panels, j), address, order * doubleBytes);
+    addProducts(space.kernels, panels, panels, bytes, out, order, order, true);
+  }
+  return mirrored(unpadded(out, order, count, count), count);
+}
+
+/** Adds the products of packed lines to `out` [rows, cols]; with `isLower`, only tiles on and below the diagonal. */
+function addProducts(
+  kernels: Kernels,
+  left: Float64Array,
+  right: Float64Array,
+  panelBytes: number,
+  out: Float64Array,
+  rows: number,
+  cols: number,
+  isLower: boolean,
+): void {
+  for (let group = 0; group < cols; group += groupSize) {
+    const groupEnd = Math.min(group + groupSize, cols);
+    for (let i = isLower ? group : 0; i < rows; i += tileSize) {
+      const leftPanel = panelAddress(left, i);
+      const end = isLower ? Math.min(groupEnd, i + tileSize) : groupEnd;
+      for (let j = group; j < end; j += tileSize) {
+        const address = out.byteOffset + (i * cols + j) * doubleBytes;
+        kernels.tile(leftPanel, leftPanel + panelBytes, panelAddress(right, j), address, cols * doubleBytes);
       }
     }
   }
-  return mirrored(unpadded(out, order, count, count), count);
 }
 
 /** Copies the lower triangle over the upper one, in squares, so that both sides stay in cache. */
