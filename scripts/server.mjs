@@ -25,6 +25,7 @@ import { ensureServer } from './vscode-server.mjs';
  *
  * @typedef {object} Server
  * @property {string} host `127.0.0.1:PORT`, the authority of `vscode-remote:` URIs
+ * @property {string} extensionsFolder where VSIX files are unpacked
  * @property {(folder: string, parameters?: Record<string, string>) => string} address of the workbench on a folder
  * @property {() => string} log what the server printed so far
  * @property {() => Promise<string[]>} extensions ids and versions of the installed extensions
@@ -118,6 +119,7 @@ export async function startServer(options = {}) {
 
   return {
     host,
+    extensionsFolder,
     ended: ended.then(() => {}),
     address: (folder, parameters = {}) =>
       `http://${host}/?${new URLSearchParams({ tkn: token, folder: path.resolve(folder), ...parameters })}`,

@@ -110,6 +110,8 @@ export async function explorerContextMenu(page: Page, file: string, entry: strin
       return null;
     } catch (error) {
       await page.keyboard.press('Escape');
+      // A file that is written before the workbench watches the folder would never appear.
+      if (!(await explorerItem(page, file).isVisible())) await runCommand(page, 'Refresh Explorer');
       return `"${entry}" was not found in the menu of ${file}: ${error instanceof Error ? error.message : error}`;
     }
   });
@@ -129,11 +131,13 @@ export async function pick(page: Page, row: string, text = row): Promise<void> {
   await page.locator('.quick-input-list .monaco-list-row').filter({ hasText: row }).first().click();
 }
 
-/** Types into the open input box and accepts. */
-export async function answer(page: Page, text: string): Promise<void> {
+/** Accepts the path that an open or save dialog proposes, once it is the expected one. */
+export async function acceptPath(page: Page, expected: string): Promise<void> {
   const input = quickInput(page);
-  await input.waitFor();
-  await input.fill(text);
+  await until(page, 30_000, async () => {
+    const proposed = (await input.isVisible()) ? await input.inputValue() : '';
+    return proposed === expected ? null : `the dialog proposes "${proposed}", not "${expected}"`;
+  });
   await input.press('Enter');
 }
 
