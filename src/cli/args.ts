@@ -52,7 +52,7 @@ export const commands = {
       basis: { kind: 'value', help: 'auto (default), weights or activations.' },
       criterion: { kind: 'value', help: 'energy or energy-per-mac (default).' },
       'no-refit': { kind: 'flag', help: 'Leave out the layer-by-layer refit.' },
-      'no-fold-bn': { kind: 'flag', help: 'Do not weigh outputs as the following BatchNormalization does.' },
+      'fold-bn': { kind: 'flag', help: 'Weigh outputs as the following BatchNormalization does.' },
       finish: { kind: 'value', help: 'two-layers (default) or recombined.' },
       multiple: { kind: 'value', help: 'Ranks in multiples of 1, 4, 8, 16 or 32.' },
       images: { kind: 'value', help: 'Calibration images.' },

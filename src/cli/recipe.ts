@@ -64,7 +64,7 @@ function overrides(args: Arguments, folder: string) {
       ...(score ? { score } : {}),
       ...(finish ? { finish } : {}),
       ...(args.flag('no-refit') ? { refit: false } : {}),
-      ...(args.flag('no-fold-bn') ? { foldBatchNorm: false } : {}),
+      ...(args.flag('fold-bn') ? { foldBatchNorm: true } : {}),
     },
     ...(target ? { target: parseTarget(target) } : {}),
     ...(shapes ? { shapes } : {}),

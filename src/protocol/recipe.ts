@@ -66,7 +66,7 @@ export const basisOptionsSchema = z
       ),
     foldBatchNorm: z
       .boolean()
-      .default(true)
+      .default(false)
       .describe('Weigh output channels as the following BatchNormalization does.'),
     refit: z
       .boolean()
