@@ -8,7 +8,7 @@
  */
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
@@ -164,7 +164,9 @@ async function main(): Promise<void> {
   console.log(
     `Singular values of ${layers.length} layers with the shapes of ResNet-50, ${threads} threads, median of ${rounds}.`,
   );
-  console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.versions.node}`);
+  console.log(
+    `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.versions.node}, load average ${loadavg()[0].toFixed(1)} before`,
+  );
 
   const folder = mkdtempSync(path.join(tmpdir(), 'espalier-bench-'));
   const pool = createSpectraPool(threads, path.join(root, 'dist/spectra.worker.js'));

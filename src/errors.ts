@@ -504,8 +504,8 @@ export function notPositiveDefinite({ row, order, pivot }: { row: number; order:
 export function matrixTooLarge(bytes: number): UserError {
   return new UserError(
     'matrix-too-large',
-    `The linear algebra of one layer needs ${(bytes / 2 ** 30).toFixed(1)} GiB; at most 4 GiB were expected.`,
-    'Protect this layer, so that it is left as it is.',
+    `The linear algebra of one layer needs ${(bytes / 2 ** 30).toFixed(1)} GiB of memory; expected at most 4 GiB, and as much to be free.`,
+    'Close other programs, or protect this layer so that it is left as it is.',
   );
 }
 
@@ -621,10 +621,34 @@ export function outputNeeded(): UserError {
   );
 }
 
-export function recipeModelDiffers({ path, found, expected }: { path: string; found: string; expected: string }): UserError {
+export function recipeModelDiffers({
+  path,
+  found,
+  expected,
+}: {
+  path: string;
+  found: string;
+  expected: string;
+}): UserError {
   return new UserError(
     'recipe-model-differs',
     `${path} is not the model this recipe was made for: its sha256 is ${found.slice(0, 12)}…, expected ${expected.slice(0, 12)}….`,
     'Use the original model, or remove "sha256" from the recipe to apply it to this one.',
+  );
+}
+
+export function noGradient({ opType, node }: { opType: string; node: string }): UserError {
+  return new UserError(
+    'no-gradient',
+    `Node '${node}' is a ${opType}, whose gradient is not known, and it lies between the loss and a tensor to train.`,
+    'Train only layers after this node, or use a method that needs no training.',
+  );
+}
+
+export function opsetTooOld({ opset, oldest }: { opset: number; oldest: number }): UserError {
+  return new UserError(
+    'opset-too-old',
+    `The model uses operator set ${opset}; training needs ${oldest} or later.`,
+    'Export the model again with a newer operator set. Pruning without training works as it is.',
   );
 }

@@ -73,11 +73,19 @@ export class Workspace {
     return this.memory.buffer.byteLength;
   }
 
-  /** Starts a new computation; earlier arrays of this workspace must not be used any more. */
+  /**
+   * Starts a new computation; earlier arrays of this workspace must not be used any more.
+   * @throws UserError `matrix-too-large` when the system has no more memory
+   */
   reset(bytes: number): void {
     this.used = 0;
     const missing = Math.ceil((bytes - this.bytes) / pageBytes);
-    if (missing > 0) this.memory.grow(missing);
+    if (missing <= 0) return;
+    try {
+      this.memory.grow(missing);
+    } catch {
+      throw matrixTooLarge(bytes);
+    }
   }
 
   /** `count` zeros; their address is `byteOffset`. */
@@ -94,7 +102,7 @@ let workspace: Workspace | undefined;
 /**
  * The workspace of this thread, with room for arrays of these lengths, in doubles. It is reused: whoever asks next takes
  * it over, so results must be copied out first.
- * @throws UserError `matrix-too-large` beyond 4 GiB
+ * @throws UserError `matrix-too-large` beyond 4 GiB, or when the system has not as much
  */
 export function workspaceFor(...lengths: readonly number[]): Workspace {
   const bytes = lengths.reduce((sum, count) => sum + paddedBytes(count), 0);
