@@ -6,25 +6,22 @@ import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { dataNeeded, modelChanged } from '../errors';
 import { writeOnnx } from '../formats/onnx/write';
-import type { GraphNode } from '../graph/graph';
-import type { AccuracyFacts, LatencyFacts } from '../protocol/facts';
-import type { BeforeAfter, LayerLatency, RunResult } from '../protocol/plan';
+import type { AccuracyFacts } from '../protocol/facts';
+import type { BeforeAfter, RunResult } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { Energies } from '../prune/basis';
-import { measureLatency } from '../runtime/latency';
-import { profileNodes } from '../runtime/profile';
 import type { DeviceId } from '../runtime/session';
 import { dummyInputs } from '../runtime/shapes';
 import type { Tensor } from '../tensor/tensor';
 import type { Calibration } from './calibration';
-import { type Decomposed, decompose } from './decompose';
+import { decompose } from './decompose';
 import { deviceOf } from './devices';
 import { evaluateModel } from './evaluate';
 import { type Inputs, openInputs } from './inputs';
-import { latencyByLayer } from './layerLatency';
 import { fileStamp, type OpenedModel, type OpenModels } from './models';
 import { projectPlan } from './projection';
+import { timeBoth } from './timing';
 import { verifyCandidate } from './verify';
 
 export interface RunRequest {
@@ -105,12 +102,13 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
     });
     const accuracy = await evaluateBoth(request, candidate, evaluation, device, within(context, SHARES.evaluate));
     context.progress({ phase: 'measure', message: 'Measuring latency', fraction: SHARES.measure[0] });
-    const timing = feeds && (await measureBoth(opened, candidate, feeds, decomposed, device, settings, context));
+    const measured = { ...session, signal: context.signal };
+    const timing = await timeBoth(opened, candidate, decomposed, projection.layers, measured);
     const side = (totals: typeof projection.before, fileBytes: number, index: 0 | 1): BeforeAfter => ({
       ...totals,
       fileBytes,
       accuracy: accuracy?.[index] ?? null,
-      latency: timing?.latency[index] ?? null,
+      latency: (index === 0 ? timing?.before : timing?.after) ?? null,
     });
     return {
       id,
@@ -120,8 +118,8 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       after: side(projection.after, written.bytes, 1),
       layers: projection.layers,
       layerLatency: timing?.layers ?? [],
-      speedup: timing ? timing.latency[0].median / timing.latency[1].median : null,
-      speedupNote: timing ? speedupNote(timing.latency, timing.layers, projection) : null,
+      speedup: timing?.speedup ?? null,
+      speedupNote: timing?.note ?? null,
       verification,
       seconds: (performance.now() - started) / 1000,
       device,
@@ -152,7 +150,7 @@ async function sampleFeeds(
   inputs: Inputs | null,
   settings: PruneSettings,
 ): Promise<Record<string, Tensor> | null> {
-  if (!('inputs' in opened.shapes)) return null;
+  if (!opened.shapes.inputs) return null;
   if (!inputs) return dummyInputs(opened.model.graph, opened.shapes.inputs);
   const fixed = typeof opened.facts.inputs[0]?.shape?.[0] === 'number' && opened.facts.inputs[0].shape[0] > 0;
   for await (const feeds of inputs.feeds({ count: fixed ? inputs.batch : 1, seed: settings.seed })) return { ...feeds };
@@ -183,56 +181,4 @@ async function evaluateBoth(
     'Evaluating the candidate',
   );
   return [before, after];
-}
-
-interface Timing {
-  readonly latency: readonly [LatencyFacts, LatencyFacts];
-  readonly layers: readonly LayerLatency[];
-}
-
-async function measureBoth(
-  opened: OpenedModel,
-  candidate: string,
-  feeds: Record<string, Tensor>,
-  { graph, owners }: Decomposed,
-  device: DeviceId,
-  settings: PruneSettings,
-  { signal }: RequestContext,
-): Promise<Timing> {
-  const options = { device, threads: settings.threads, batch: Object.values(feeds)[0]?.dims[0] ?? 1, signal };
-  const [a, b] = (await measureLatency([opened.model.path, candidate], feeds, options)) as [LatencyFacts, LatencyFacts];
-  const own = new Map<GraphNode, string>(
-    opened.layers.filter((l) => l.path.length === 0).map((layer) => [layer.node, layer.name]),
-  );
-  const before = latencyByLayer(opened.model.graph, own, await profileNodes(opened.model.path, feeds, options));
-  const after = latencyByLayer(graph, owners, await profileNodes(candidate, feeds, options));
-  return {
-    latency: [a, b],
-    layers: opened.layers.map(({ name }) => ({
-      layer: name,
-      before: before.get(name) ?? null,
-      after: after.get(name) ?? null,
-    })),
-  };
-}
-
-/** Why a candidate is not faster, or less so than its MACs promise; null when there is nothing to explain. */
-function speedupNote(
-  [before, after]: readonly [LatencyFacts, LatencyFacts],
-  layers: readonly LayerLatency[],
-  { before: was, after: is }: { before: { macs: number | null }; after: { macs: number | null } },
-): string | null {
-  const factor = before.median / after.median;
-  const promised = was.macs && is.macs ? was.macs / is.macs : null;
-  if (promised === null || factor >= 0.8 * promised) return null;
-  const slower = layers
-    .filter((l) => l.before !== null && l.after !== null && l.after > l.before)
-    .sort((a, b) => (b.after as number) - (b.before as number) - ((a.after as number) - (a.before as number)));
-  const named = slower
-    .slice(0, 3)
-    .map((l) => `${l.layer} (${(l.before as number).toFixed(2)} → ${(l.after as number).toFixed(2)} ms)`);
-  const reasons = named.length
-    ? `${slower.length} layers became slower although they multiply less: ${named.join(', ')}. Two small kernels move more data than one; a rank multiple of 8 or 16, or protecting these layers, helps.`
-    : 'What remains is time outside the convolutions and products (additions, normalisation, memory), which pruning does not change.';
-  return `${factor.toFixed(2)} times faster, while MACs fell ${promised.toFixed(2)} times. ${reasons}`;
 }

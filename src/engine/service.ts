@@ -12,7 +12,6 @@ import type { PruneSettings } from '../protocol/recipe';
 import type { EngineHandlers, RequestContext } from '../protocol/rpc';
 import type { Energies } from '../prune/basis';
 import { measureLatency } from '../runtime/latency';
-import { dummyInputs } from '../runtime/shapes';
 import {
   type CalibratedEnergies,
   type Calibration,
@@ -30,6 +29,7 @@ import { projectPlan } from './projection';
 import { runPrune } from './run';
 import { saveRun } from './save';
 import { createSpectraPool } from './spectra/pool';
+import { timingFeeds } from './timing';
 
 export interface ServiceOptions {
   /** Bundle of the spectra worker; null computes in this thread. */
@@ -141,10 +141,9 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
       const inputs = await openInputs(opened, path.resolve(data), preprocessing);
       try {
         const accuracy = await evaluateModel(file, inputs, { limit, device: chosen, threads }, context);
-        const feeds = 'inputs' in opened.shapes ? dummyInputs(opened.model.graph, opened.shapes.inputs) : null;
-        const [latency] = feeds
-          ? await measureLatency([file], feeds, { device: chosen, threads, signal: context.signal })
-          : [];
+        const options = { device: chosen, threads, signal: context.signal };
+        const timing = await timingFeeds(opened, options);
+        const [latency] = timing ? await measureLatency([file], timing.feeds, { ...options, batch: timing.batch }) : [];
         return { accuracy, latency: latency ?? null };
       } finally {
         await inputs.close();
