@@ -17,8 +17,8 @@ import { createSpectraPool, type SpectraPool } from '../src/engine/spectra/pool'
 import { multiply } from '../src/linalg/matrix';
 import { type Random, seededRandom } from '../src/linalg/random';
 
-// The bundle lies in out/bench.
-const root = path.resolve(__dirname, '../..');
+// Benchmarks are started in the repository's root.
+const root = process.cwd();
 
 interface Layer {
   readonly rows: number;
