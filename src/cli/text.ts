@@ -163,7 +163,7 @@ export function runText(run: RunResult, saved: { model: string; recipe: string }
     row('file', (side) => bytes(side.fileBytes), change(before.fileBytes, after.fileBytes)),
     row('accuracy', (side) => accuracyText(side.accuracy), points(before, after)),
     row('loss', (side) => side.accuracy?.loss?.toFixed(4) ?? '', ''),
-    row('latency', (side) => latencyText(side.latency), run.speedup ? `${run.speedup.toFixed(2)}× faster` : ''),
+    row('latency', (side) => latencyText(side.latency), run.speedup ? `${run.speedup.toFixed(2)}× as fast` : ''),
   ].filter((cells) => cells[1] || cells[2]);
   const checks = run.verification.map((check) => `${check.passed ? '✓' : '✗'} ${check.name}: ${check.detail}`);
   const notes = [
@@ -201,7 +201,7 @@ export function compareText(comparison: ModelComparison): string {
     `b  ${b.path}: ${count(b.totals.params)} parameters, ${count(b.totals.macs)} MACs, ${bytes(b.fileBytes)}`,
     ...(comparison.latency
       ? [
-          `latency  ${latencyText(comparison.latency.a)} against ${latencyText(comparison.latency.b)}: b is ${comparison.latency.speedup.toFixed(2)}× faster`,
+          `latency  ${latencyText(comparison.latency.a)} against ${latencyText(comparison.latency.b)}: b is ${comparison.latency.speedup.toFixed(2)}× as fast`,
         ]
       : []),
     ...(comparison.outputDifference === null
