@@ -30,12 +30,12 @@ const stages = {
   },
   browser: async () => {
     await screen();
-    return vitest('browser', ['--config', 'vitest.e2e.config.ts', '--dir', 'test/e2e']);
+    return vitest('browser', ['--config', 'vitest.e2e.config.mjs', '--dir', 'test/e2e']);
   },
   vsix: async () => {
     await screen();
     const packaged = await command('scripts/package.mjs');
-    return packaged.failed ? packaged : vitest('vsix', ['--config', 'vitest.e2e.config.ts', '--dir', 'test/vsix']);
+    return packaged.failed ? packaged : vitest('vsix', ['--config', 'vitest.e2e.config.mjs', '--dir', 'test/vsix']);
   },
   desktop: () => suite('desktop', 'out/test/harness/desktopRun.mjs'),
 };
