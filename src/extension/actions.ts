@@ -6,6 +6,7 @@ import { cp, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { compareNeedsTwo, errorInfo, sampleMissing, UserError } from '../errors';
+import type { RunResult } from '../protocol/plan';
 import type { ViewMethods } from '../protocol/view';
 import { loadRecipe } from '../recipe/file';
 import type { Comparisons } from './comparison';
@@ -51,25 +52,26 @@ export class Actions {
   async run(session: Session): Promise<void> {
     if (session.isRunning) return;
     const { title } = session.state;
-    await vscode.window.withProgress(
+    const outcome = await vscode.window.withProgress(
       { location: vscode.ProgressLocation.Notification, title: `Pruning ${title}`, cancellable: true },
       async (notification, token) => {
         token.onCancellationRequested(() => session.cancel());
         let shown = 0;
-        await session.run(({ message, fraction }) => {
+        return session.run(({ message, fraction }) => {
           const increment = fraction === null ? undefined : Math.max(0, fraction * 100 - shown);
           shown += increment ?? 0;
           notification.report({ message, increment });
         });
       },
     );
+    if (outcome === 'cancelled') {
+      vscode.window.setStatusBarMessage(`Pruning ${title} was cancelled; nothing was written.`, 8_000);
+    }
+    // Whoever looks on sees the results; this is for whoever went on with something else.
     const { run } = session.state;
-    // The panel shows the details; this is for whoever went on with something else.
-    if (run.kind === 'done')
-      void this.announce(
-        session,
-        run.result.verification.every(({ passed }) => passed),
-      );
+    if (outcome === 'done' && run.kind === 'done' && session.visibleIn.size === 0) {
+      void this.announce(session, run.result);
+    }
   }
 
   async savePruned(
@@ -158,9 +160,9 @@ export class Actions {
     if (pressed) await vscode.commands.executeCommand(help.command);
   }
 
-  private async announce(session: Session, allPassed: boolean): Promise<void> {
+  private async announce(session: Session, { verification }: RunResult): Promise<void> {
     const { title } = session.state;
-    if (!allPassed) {
+    if (verification.some(({ passed }) => !passed)) {
       await vscode.window.showWarningMessage(`${title}: a check of the pruned model failed; the panel names it.`);
       return;
     }

@@ -1,64 +1,39 @@
 /**
- * Two models side by side, as a virtual Markdown document: VS Code's own preview shows it, so it can be searched,
- * copied and read aloud like any text. The document's address names both files, so a reload can make it again.
+ * Two models side by side, as a Markdown file in the extension's storage: VS Code's own preview shows it, so it can be
+ * searched, copied and read aloud like any text, and a reloaded window shows it without asking the engine again.
  */
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
-import { errorInfo } from '../errors';
 import type { ModelComparison } from '../protocol/engine';
 import type { AccuracyFacts, LatencyFacts } from '../protocol/facts';
 import type { EngineRequester, RequestOptions } from '../protocol/rpc';
 
-const scheme = 'espalier-compare';
-
-export class Comparisons implements vscode.TextDocumentContentProvider, vscode.Disposable {
-  private readonly texts = new Map<string, string>();
-  private readonly registration: vscode.Disposable;
-
-  constructor(private readonly engine: EngineRequester) {
-    this.registration = vscode.workspace.registerTextDocumentContentProvider(scheme, this);
-  }
+export class Comparisons {
+  constructor(
+    private readonly engine: EngineRequester,
+    private readonly folder: string,
+  ) {}
 
   /**
    * Compares two models and shows the result.
    *
    * @param data a dataset both are evaluated on; without one, accuracy is left out
-   * @returns the address of the document
+   * @returns the Markdown file
    */
   async show(a: string, b: string, data: string | undefined, options: RequestOptions): Promise<vscode.Uri> {
-    const uri = vscode.Uri.from({
-      scheme,
-      path: `/${path.basename(a)} and ${path.basename(b)}.md`,
-      query: JSON.stringify({ a, b, data }),
-    });
-    this.texts.set(uri.toString(), await this.text({ a, b, data }, options));
+    const comparison = await this.engine.request('compare', { a, b, data }, options);
+    await mkdir(this.folder, { recursive: true });
+    const file = path.join(this.folder, `${path.basename(a)} and ${path.basename(b)}.md`);
+    await writeFile(file, comparisonMarkdown(comparison));
+    const uri = vscode.Uri.file(file);
     await vscode.commands.executeCommand('markdown.showPreview', uri);
     return uri;
   }
-
-  async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {
-    const known = this.texts.get(uri.toString());
-    if (known) return known;
-    try {
-      return await this.text(JSON.parse(uri.query) as { a: string; b: string; data?: string }, {});
-    } catch (error) {
-      const { message, hint } = errorInfo(error);
-      return `# ${path.posix.basename(uri.path, '.md')}\n\n${message}\n\n${hint}\n`;
-    }
-  }
-
-  dispose(): void {
-    this.registration.dispose();
-  }
-
-  private async text(models: { a: string; b: string; data?: string }, options: RequestOptions): Promise<string> {
-    return comparisonMarkdown(await this.engine.request('compare', models, options));
-  }
 }
 
-const count = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
-const short = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 4 });
-const percent = new Intl.NumberFormat('en', { style: 'percent', maximumFractionDigits: 1, signDisplay: 'exceptZero' });
+const exact = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const rounded = new Intl.NumberFormat('en', { maximumSignificantDigits: 4 });
 
 /** The comparison as Markdown. Unknown figures are a dash, and a change is stated only where both are known. */
 export function comparisonMarkdown({
@@ -74,10 +49,10 @@ export function comparisonMarkdown({
 }): string {
   const [nameA, nameB] = [path.basename(a.path), path.basename(b.path)];
   const whole = [
-    ['File size (bytes)', ...figures(a.fileBytes, b.fileBytes)],
-    ['Parameters', ...figures(a.totals.params, b.totals.params)],
-    ['MACs', ...figures(a.totals.macs, b.totals.macs)],
-    ['Nodes', ...figures(a.nodeCount, b.nodeCount)],
+    ['File size (bytes)', amount(a.fileBytes), amount(b.fileBytes), change(a.fileBytes, b.fileBytes)],
+    ['Parameters', amount(a.totals.params), amount(b.totals.params), change(a.totals.params, b.totals.params)],
+    ['MACs', amount(a.totals.macs), amount(b.totals.macs), change(a.totals.macs, b.totals.macs)],
+    ['Nodes', amount(a.nodeCount), amount(b.nodeCount), change(a.nodeCount, b.nodeCount)],
     ['Operator set', String(a.opset ?? '–'), String(b.opset ?? '–'), ''],
     ...(latency
       ? [['Latency (ms)', milliseconds(latency.a), milliseconds(latency.b), `${latency.speedup.toFixed(2)}× as fast`]]
@@ -86,16 +61,15 @@ export function comparisonMarkdown({
   ];
   const perLayer = layers.map((layer) => [
     code(layer.name),
-    layer.a ? layer.a.shape.join('×') : 'absent',
-    layer.b ? layer.b.shape.join('×') : 'absent',
-    ...figures(layer.a?.params ?? null, layer.b?.params ?? null),
-    ...figures(layer.a?.macs ?? null, layer.b?.macs ?? null),
+    both(layer.a?.shape.join('×') ?? 'absent', layer.b?.shape.join('×') ?? 'absent'),
+    counted(layer.a?.params, layer.b?.params),
+    counted(layer.a?.macs, layer.b?.macs),
     layer.difference === null ? '–' : layer.difference === 0 ? 'equal' : layer.difference.toExponential(1),
   ]);
   const outputs =
     outputDifference === null
       ? 'The outputs of the two models can’t be compared.'
-      : `On the same input, the outputs differ by at most ${percent.format(outputDifference).replace('+', '')} of the largest output.`;
+      : `On the same input, the outputs differ by at most ${rounded.format(outputDifference * 100)} % of the largest output.`;
   return [
     `# ${markdownText(nameA)} and ${markdownText(nameB)}`,
     '',
@@ -105,44 +79,48 @@ export function comparisonMarkdown({
     '',
     '## Layers',
     '',
-    ...table(
-      [
-        'Layer',
-        'Weight',
-        'Weight, second',
-        'Parameters',
-        'second',
-        'change',
-        'MACs',
-        'second',
-        'change',
-        'Weights differ by',
-      ],
-      perLayer,
-    ),
+    ...table(['Layer', 'Weight', 'Parameters', 'MACs', 'Weights differ by'], perLayer),
     '',
   ].join('\n');
 }
 
-function figures(a: number | null, b: number | null): [string, string, string] {
-  const text = (value: number | null) =>
-    value === null ? '–' : value < 100_000 ? count.format(value) : short.format(value);
-  const change = a === null || b === null || a === 0 ? '' : a === b ? 'equal' : percent.format(b / a - 1);
-  return [text(a), text(b), change];
+function amount(value: number | null): string {
+  if (value === null) return '–';
+  if (value < 100_000) return exact.format(value);
+  const [unit, size] = value < 1e6 ? ['k', 1e3] : value < 1e9 ? ['M', 1e6] : ['G', 1e9];
+  return `${rounded.format(value / Number(size))} ${unit}`;
+}
+
+/** `−12.3 %`; nothing where one of them is not known. */
+function change(a: number | null, b: number | null): string {
+  if (a === null || b === null || a === 0) return '';
+  if (a === b) return 'equal';
+  const percent = (b / a - 1) * 100;
+  return `${percent < 0 ? '−' : '+'}${rounded.format(Math.abs(Math.round(percent * 10) / 10))} %`;
+}
+
+/** Both counts with the change, in one cell; once when they are equal. */
+function counted(a: number | null | undefined, b: number | null | undefined): string {
+  if (a === undefined || b === undefined || a === null || b === null) return both(amount(a ?? null), amount(b ?? null));
+  return a === b ? amount(a) : `${amount(a)} → ${amount(b)} (${change(a, b)})`;
+}
+
+function both(a: string, b: string): string {
+  return a === b ? a : `${a} → ${b}`;
 }
 
 function milliseconds({ median, iqr }: LatencyFacts): string {
-  return `${median.toPrecision(3)} ± ${(iqr / 2).toPrecision(2)}`;
+  return `${median.toPrecision(3)} (interquartile range ${iqr.toPrecision(2)})`;
 }
 
 function share({ accuracy, images }: AccuracyFacts): string {
-  return accuracy === null ? '–' : `${(accuracy * 100).toFixed(2)} % of ${count.format(images)} images`;
+  return accuracy === null ? '–' : `${(accuracy * 100).toFixed(2)} % of ${exact.format(images)} images`;
 }
 
 function points({ accuracy: a }: AccuracyFacts, { accuracy: b }: AccuracyFacts): string {
   if (a === null || b === null) return '';
   const difference = (b - a) * 100;
-  return `${difference > 0 ? '+' : ''}${difference.toFixed(2)} points`;
+  return `${difference < 0 ? '−' : '+'}${Math.abs(difference).toFixed(2)} points`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

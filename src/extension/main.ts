@@ -47,14 +47,13 @@ export function activate(context: vscode.ExtensionContext): EspalierApi {
     devices: onceItWorks(() => engine.request('devices', {})),
   };
   const sessions = new Sessions(services, () => engine.hold());
-  const comparisons = new Comparisons(engine);
+  const comparisons = new Comparisons(engine, path.join(storage, 'comparisons'));
   const actions = new Actions(sessions, comparisons, context, log);
   const editor = new ModelEditor(context.extensionUri, sessions, actions, log);
   const panel = new PruningPanel(context.extensionUri, sessions, actions, log);
   context.subscriptions.push(
     log,
     status,
-    comparisons,
     followContext(sessions),
     vscode.window.registerCustomEditorProvider(editorViewType, editor, { supportsMultipleEditorsPerDocument: true }),
     vscode.window.registerWebviewViewProvider(panelViewId, panel),

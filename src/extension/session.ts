@@ -57,6 +57,9 @@ export const emptyState: SessionState = {
   selectedLayer: null,
 };
 
+/** How a run ended. */
+export type RunOutcome = 'done' | 'failed' | 'cancelled';
+
 const reading: Progress = { phase: 'read', message: 'Starting', fraction: null };
 
 export class Session implements vscode.Disposable {
@@ -70,7 +73,8 @@ export class Session implements vscode.Disposable {
   private current: SessionState;
   private readonly history: History<PruneSettings>;
   private readonly subscriptions: vscode.Disposable[] = [this.changed];
-  private running: { readonly source: vscode.CancellationTokenSource; readonly done: Promise<void> } | null = null;
+  private running: { readonly source: vscode.CancellationTokenSource; readonly done: Promise<RunOutcome> } | null =
+    null;
   /** What the last finished run was run with; its recipe must say that, whatever was changed since. */
   private ranWith: PruneSettings;
   private calibrating: vscode.CancellationTokenSource | null = null;
@@ -235,10 +239,10 @@ export class Session implements vscode.Disposable {
   /**
    * Starts a run; it goes on whether or not anyone looks.
    *
-   * @returns resolves when it ended, in whatever way; the outcome is in `state.run`
+   * @returns resolves when it ended; result or error are in `state.run`
    * @throws UserError `workspace-not-trusted`
    */
-  run(onProgress?: (progress: Progress) => void): Promise<void> {
+  run(onProgress?: (progress: Progress) => void): Promise<RunOutcome> {
     if (this.running) return this.running.done;
     if (!vscode.workspace.isTrusted) throw workspaceNotTrusted();
     const source = new vscode.CancellationTokenSource();
@@ -294,7 +298,7 @@ export class Session implements vscode.Disposable {
     token: vscode.CancellationToken,
     before: RunState,
     onProgress: (progress: Progress) => void,
-  ): Promise<void> {
+  ): Promise<RunOutcome> {
     const { engine, candidates } = this.services;
     const { settings } = this;
     let storage: string | undefined;
@@ -310,11 +314,14 @@ export class Session implements vscode.Disposable {
       this.update({ run: { kind: 'done', result, savedAs: null } });
       // The run has calibrated what a projection can use from now on.
       this.project();
+      return 'done';
     } catch (error) {
       if (storage) await candidates.discard(storage);
       const info = this.shown(error);
+      const isCancelled = info.code === 'cancelled';
       // A cancelled run takes nothing away: the result that was there before is still good.
-      this.update({ run: info.code === 'cancelled' ? before : { kind: 'failed', error: info } });
+      this.update({ run: isCancelled ? before : { kind: 'failed', error: info } });
+      return isCancelled ? 'cancelled' : 'failed';
     }
   }
 

@@ -182,6 +182,6 @@ describe('a run', () => {
     assert.match(text, /^# compared\.onnx and compared\.pruned\.onnx/);
     const line = text.split('\n').find((each) => each.startsWith('| Parameters |'))!;
     const change = Math.round((1 - result.after.params / result.before.params) * 1000) / 10;
-    assert.ok(line.includes(`-${change}%`), line);
+    assert.ok(line.includes(`−${change} %`), line);
   });
 });
