@@ -139,7 +139,7 @@ export class EspalierFigure extends LitElement {
     return html`
       <figure>
         <figcaption class="head">
-          <h3 class=${this.headingHidden ? 'visually-hidden' : ''}>${this.heading}</h3>
+          <h2 class=${this.headingHidden ? 'visually-hidden' : ''}>${this.heading}</h2>
           <slot name="tools"></slot>
           ${this.legend.length === 0 ? nothing : html`<ul class="legend">${this.legend.map(legendEntry)}</ul>`}
         </figcaption>

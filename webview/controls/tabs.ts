@@ -27,7 +27,8 @@ export const tabStyles = css`
   }
   .tabs button[aria-selected='true'] {
     color: var(--vscode-panelTitle-activeForeground, var(--fg));
-    border-bottom-color: var(--vscode-panelTitle-activeBorder, var(--fg));
+    border-bottom-color: var(--vscode-contrastActiveBorder, var(--vscode-panelTitle-activeBorder, var(--fg)));
+    box-shadow: inset 0 -2px var(--vscode-contrastActiveBorder, transparent);
   }
 `;
 

@@ -86,7 +86,8 @@ export class EspalierLayerDetail extends LitElement {
       }
       .tabline {
         display: flex;
-        gap: 12px;
+        flex-wrap: wrap;
+        gap: 0 12px;
         align-items: end;
         border-bottom: 1px solid var(--line);
       }

@@ -249,7 +249,7 @@ export class EspalierLayerTable extends LitElement {
       @container layers (max-width: 430px) {
         .head,
         .row {
-          --columns: minmax(80px, 3fr) 68px 64px 24px;
+          --columns: minmax(40px, 3fr) 64px 60px 24px;
         }
         .macs,
         .head .keptColumn,

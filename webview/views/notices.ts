@@ -77,7 +77,7 @@ export function notice(kind: 'info' | 'warning', title: string, text: string): T
   `;
 }
 
-/** A page or section with nothing in it yet. */
+/** A section with nothing in it yet. */
 export function blank(title: string, text: string, action: TemplateResult | typeof nothing = nothing): TemplateResult {
-  return html`<div class="blank"><h2>${title}</h2><p>${text}</p>${action}</div>`;
+  return html`<div class="blank"><h2>${title}</h2>${text === '' ? nothing : html`<p>${text}</p>`}${action}</div>`;
 }

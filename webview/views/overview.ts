@@ -23,10 +23,13 @@ export const overviewStyles = css`
   .overview .tools {
     display: flex;
     flex: 1 1 auto;
-    gap: 6px;
+    flex-wrap: wrap;
+    gap: 2px 6px;
+    min-width: 0;
     align-items: center;
   }
   .overview select {
+    flex: 0 1 auto;
     width: auto;
   }
 `;

@@ -13,7 +13,7 @@ import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
 import { tiles } from '../tiles';
 import { modelLine } from './header';
-import { blank, errorNotice, notice, noticeStyles } from './notices';
+import { errorNotice, notice, noticeStyles } from './notices';
 import { dataSection } from './panelData';
 import { machineSection, methodSection, optionsSection } from './panelMethod';
 import { progressStyles, runProgress } from './progress';
@@ -189,10 +189,13 @@ export class EspalierPanel extends LitElement {
   }
 
   private empty(): TemplateResult {
-    const open = html`
-      <vscode-button @click=${() => this.session.act('openModel', {})}>${strings.panel.open}</vscode-button>
-      <p class="small">${strings.panel.emptyTip}</p>`;
-    return blank(strings.panel.empty, strings.panel.emptyHint, open);
+    return html`
+      <div class="blank">
+        <h1>${strings.panel.empty}</h1>
+        <p>${strings.panel.emptyHint}</p>
+        <vscode-button @click=${() => this.session.act('openModel', {})}>${strings.panel.open}</vscode-button>
+        <p class="small">${strings.panel.emptyTip}</p>
+      </div>`;
   }
 
   private model(): TemplateResult {

@@ -10,15 +10,19 @@ import { planBasis } from '../../../src/prune/basis';
 import type { LayerShape } from '../../../src/prune/cost';
 import { type PreviewModel, previewModel } from './models';
 import { baseState, type Scenario, type ScenarioName, scenarios } from './states';
-import themes from './themes.json';
+import { type PreviewTheme, themes } from './themes';
 
 const query = new URLSearchParams(location.search);
 const scenario: Scenario = scenarios[(query.get('scenario') ?? 'ready') as ScenarioName];
 const model = previewModel(Number(query.get('layers') ?? 20));
-const theme = themes[(query.get('theme') ?? 'dark') as keyof typeof themes];
+const theme: PreviewTheme = themes[(query.get('theme') ?? 'dark') as keyof typeof themes];
 
 document.body.classList.add(theme.class);
-document.body.dataset.view = query.get('view') ?? 'editor';
+const view = query.get('view') ?? 'editor';
+document.body.dataset.view = view;
+const background = view === 'panel' ? '--vscode-sideBar-background' : '--vscode-editor-background';
+document.documentElement.style.setProperty('background-color', `var(${background})`);
+// As VS Code does it; the page behind a webview has the colour of where it sits.
 for (const [name, value] of Object.entries(theme.variables)) document.documentElement.style.setProperty(name, value);
 
 /** Every request, for tests to read: `window.previewRequests`. */
@@ -143,11 +147,12 @@ function receive(request: ViewRequest): void {
   }, 5);
 }
 
-const projected = {
-  ...baseState(model.facts),
-  projection: project(baseState(model.facts).settings as PruneSettings).projection,
-};
-state = scenario.state(projected);
+const opened = baseState(model.facts);
+/** Planning models of this size takes a while, and what is tested with them is the table. */
+const isPlanned = model.facts.layers.length <= 2000;
+state = scenario.state(
+  isPlanned ? { ...opened, projection: project(opened.settings as PruneSettings).projection } : opened,
+);
 
 const stored = 'espalier-preview';
 Object.assign(window, {
