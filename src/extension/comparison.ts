@@ -5,9 +5,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
-import type { ModelComparison } from '../protocol/engine';
-import type { AccuracyFacts, LatencyFacts } from '../protocol/facts';
 import type { EngineRequester, RequestOptions } from '../protocol/rpc';
+import { comparisonMarkdown } from './comparisonText';
 
 export class Comparisons {
   constructor(
@@ -30,109 +29,4 @@ export class Comparisons {
     await vscode.commands.executeCommand('markdown.showPreview', uri);
     return uri;
   }
-}
-
-const exact = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
-const rounded = new Intl.NumberFormat('en', { maximumSignificantDigits: 4 });
-
-/** The comparison as Markdown. Unknown figures are a dash, and a change is stated only where both are known. */
-export function comparisonMarkdown({
-  a,
-  b,
-  layers,
-  outputDifference,
-  latency,
-  accuracy,
-}: Omit<ModelComparison, 'b' | 'a'> & {
-  a: Pick<ModelComparison['a'], 'path' | 'fileBytes' | 'totals' | 'opset' | 'nodeCount'>;
-  b: Pick<ModelComparison['b'], 'path' | 'fileBytes' | 'totals' | 'opset' | 'nodeCount'>;
-}): string {
-  const [nameA, nameB] = [path.basename(a.path), path.basename(b.path)];
-  const whole = [
-    ['File size (bytes)', amount(a.fileBytes), amount(b.fileBytes), change(a.fileBytes, b.fileBytes)],
-    ['Parameters', amount(a.totals.params), amount(b.totals.params), change(a.totals.params, b.totals.params)],
-    ['MACs', amount(a.totals.macs), amount(b.totals.macs), change(a.totals.macs, b.totals.macs)],
-    ['Nodes', amount(a.nodeCount), amount(b.nodeCount), change(a.nodeCount, b.nodeCount)],
-    ['Operator set', String(a.opset ?? '–'), String(b.opset ?? '–'), ''],
-    ...(latency
-      ? [['Latency (ms)', milliseconds(latency.a), milliseconds(latency.b), `${latency.speedup.toFixed(2)}× as fast`]]
-      : []),
-    ...(accuracy ? [['Accuracy', share(accuracy.a), share(accuracy.b), points(accuracy.a, accuracy.b)]] : []),
-  ];
-  const perLayer = layers.map((layer) => [
-    code(layer.name),
-    both(layer.a?.shape.join('×') ?? 'absent', layer.b?.shape.join('×') ?? 'absent'),
-    counted(layer.a?.params, layer.b?.params),
-    counted(layer.a?.macs, layer.b?.macs),
-    layer.difference === null ? '–' : layer.difference === 0 ? 'equal' : layer.difference.toExponential(1),
-  ]);
-  const outputs =
-    outputDifference === null
-      ? 'The outputs of the two models can’t be compared.'
-      : `On the same input, the outputs differ by at most ${rounded.format(outputDifference * 100)} % of the largest output.`;
-  return [
-    `# ${markdownText(nameA)} and ${markdownText(nameB)}`,
-    '',
-    ...table(['', markdownText(nameA), markdownText(nameB), 'Change'], whole),
-    '',
-    outputs,
-    '',
-    '## Layers',
-    '',
-    ...table(['Layer', 'Weight', 'Parameters', 'MACs', 'Weights differ by'], perLayer),
-    '',
-  ].join('\n');
-}
-
-function amount(value: number | null): string {
-  if (value === null) return '–';
-  if (value < 100_000) return exact.format(value);
-  const [unit, size] = value < 1e6 ? ['k', 1e3] : value < 1e9 ? ['M', 1e6] : ['G', 1e9];
-  return `${rounded.format(value / Number(size))} ${unit}`;
-}
-
-/** `−12.3 %`; nothing where one of them is not known. */
-function change(a: number | null, b: number | null): string {
-  if (a === null || b === null || a === 0) return '';
-  if (a === b) return 'equal';
-  const percent = (b / a - 1) * 100;
-  return `${percent < 0 ? '−' : '+'}${rounded.format(Math.abs(Math.round(percent * 10) / 10))} %`;
-}
-
-/** Both counts with the change, in one cell; once when they are equal. */
-function counted(a: number | null | undefined, b: number | null | undefined): string {
-  if (a === undefined || b === undefined || a === null || b === null) return both(amount(a ?? null), amount(b ?? null));
-  return a === b ? amount(a) : `${amount(a)} → ${amount(b)} (${change(a, b)})`;
-}
-
-function both(a: string, b: string): string {
-  return a === b ? a : `${a} → ${b}`;
-}
-
-function milliseconds({ median, iqr }: LatencyFacts): string {
-  return `${median.toPrecision(3)} (interquartile range ${iqr.toPrecision(2)})`;
-}
-
-function share({ accuracy, images }: AccuracyFacts): string {
-  return accuracy === null ? '–' : `${(accuracy * 100).toFixed(2)} % of ${exact.format(images)} images`;
-}
-
-function points({ accuracy: a }: AccuracyFacts, { accuracy: b }: AccuracyFacts): string {
-  if (a === null || b === null) return '';
-  const difference = (b - a) * 100;
-  return `${difference < 0 ? '−' : '+'}${Math.abs(difference).toFixed(2)} points`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map((_, column) => (column === 0 ? '---' : '---:'))), ...rows.map(line)];
-}
-
-/** Names come from the model file: they must not become markup. */
-function markdownText(name: string): string {
-  return name.replace(/[\\`*_{}[\]<>|#]/g, '\\$&');
-}
-
-function code(name: string): string {
-  return `\`${name.replaceAll('`', "'").replaceAll('|', '\\|')}\``;
 }
