@@ -7,13 +7,15 @@ import { fullRank, type Layer, layerParams } from './layers';
 import { breakEvenRank } from './spectrum';
 import { storedTotals } from './totals';
 
-/** What is known of shapes: by value name, or why they are unknown. */
-export type KnownShapes =
-  | {
-      readonly values: ReadonlyMap<string, readonly number[]>;
-      readonly inputs: Readonly<Record<string, readonly number[]>>;
-    }
-  | { readonly reason: string };
+/** What is known of shapes. */
+export interface KnownShapes {
+  /** By value name: found by running the model, else as far as the file declares them. */
+  readonly values: ReadonlyMap<string, readonly number[]>;
+  /** Sizes of the inputs that the model was run with; null when it was not. */
+  readonly inputs: Readonly<Record<string, readonly number[]>> | null;
+  /** Why the model was not run; null when it was. */
+  readonly reason: string | null;
+}
 
 export function modelFacts(
   source: { path: string; graph: Graph; metadata: ModelMetadata; fileBytes: number },
@@ -40,8 +42,8 @@ export function modelFacts(
       macs: unknown ? null : facts.reduce((sum, layer) => sum + (layer.macs as number), 0),
     },
     layers: facts,
-    shapes: 'inputs' in shapes ? shapes.inputs : null,
-    shapesReason: 'reason' in shapes ? shapes.reason : null,
+    shapes: shapes.inputs,
+    shapesReason: shapes.reason,
     notes: notes(graph, metadata, layers),
   };
 }
@@ -52,7 +54,7 @@ function port({ name, dtype, shape }: ValueInfo): PortFacts {
 
 export function layerFacts(layer: Layer, shapes: KnownShapes): LayerFacts {
   const { node, weight, matrices } = layer;
-  const found = 'values' in shapes && layer.path.length === 0 ? shapes.values : new Map<string, readonly number[]>();
+  const found = layer.path.length === 0 ? shapes.values : new Map<string, readonly number[]>();
   const nodeShapes = {
     inputs: node.inputs.map((name, i) => (i === layer.weightInput ? weight.dims : (found.get(name) ?? null))),
     outputs: node.outputs.map((name) => found.get(name) ?? null),
@@ -86,7 +88,7 @@ export function layerFacts(layer: Layer, shapes: KnownShapes): LayerFacts {
 
 function reasonForUnknownMacs(layer: Layer, shapes: KnownShapes): string {
   if (layer.path.length) return `inside the control flow of ${layer.path[0]}: it may run never or many times`;
-  return 'reason' in shapes ? shapes.reason : 'the shape of its output was not found';
+  return shapes.reason ?? 'the shape of its output was not found';
 }
 
 function notes(graph: Graph, metadata: ModelMetadata, layers: readonly Layer[]): string[] {

@@ -74,10 +74,9 @@ function reasonAgainst(
   { blocks, rows, cols }: WeightMatrices,
 ): string | null {
   if (path.length) return `inside the control flow of ${path[0]} (${path[1]})`;
-  if (weight.via.some((n) => n.opType === 'DequantizeLinear') || !isFloatWeight(weight)) {
+  if (!isFloatWeight(weight)) {
     return `${weight.ref.dtype} weights: prune the float model, then quantize it again`;
   }
-  if (node.domain !== '' && node.domain !== 'ai.onnx') return `${node.opType} of the operator set ${node.domain}`;
   if (rows === 0 || cols === 0) return 'the weight is empty';
   if (rows === 1 || cols === 1) {
     return blocks > 1 ? 'depthwise: each group is a matrix of rank 1' : 'a matrix of rank 1';
@@ -116,7 +115,9 @@ function uniqueNames(layers: readonly Omit<Layer, 'name'>[]): string[] {
 /** "layer1.0.conv1" from "layer1.0.conv1.weight"; undefined when an exporter made the name up. */
 function readableWeightName(name: string): string | undefined {
   if (!name || GENERATED.test(name)) return undefined;
-  const first = (name.split(';')[0] as string).replace(/:\d+$/, '').replace(/\/ReadVariableOp(_\d+)?$/, '');
+  const first = (name.split(';')[0] as string)
+    .replace(/:\d+$/, '')
+    .replace(/(\/(Conv[123]D|DepthwiseConv2dNative|MatMul))?\/ReadVariableOp(_\d+)?$/, '');
   const stem = first
     .replace(/[._/](weight|kernel|depthwise_kernel|pointwise_kernel|W|w)(_quantized|_0)?$/, '')
     .replace(/_w_0$/, '');

@@ -8,7 +8,7 @@ import { producers, subgraphs } from '../graph/order';
 import { opDef } from '../ops';
 import { byteLength, dataTypes, elementCount } from '../tensor/dtype';
 import type { TensorRef } from '../tensor/tensor';
-import { type Scope, storedWeight } from './weights';
+import { type Scope, type StoredWeight, storedWeight } from './weights';
 
 export interface StoredTotals {
   readonly params: number;
@@ -18,51 +18,56 @@ export interface StoredTotals {
 }
 
 export function storedTotals(graph: Graph): StoredTotals {
-  const parameters = new Map<string, TensorRef>();
-  const statistics = new Map<string, TensorRef>();
-  const uses = new Map<string, number>();
-  const scope: Scope = { graph, producer: producers(graph), outer: null };
-  visit(scope, '', parameters, statistics, uses);
-  for (const { name } of graph.outputs) {
-    const stored = storedWeight(scope, name);
-    if (stored) uses.set(stored.ref.name, (uses.get(stored.ref.name) ?? 0) + 1);
-  }
+  const tally: Tally = { graphs: [graph], parameters: new Map(), statistics: new Map(), uses: new Map() };
+  visit({ graph, producer: producers(graph), outer: null }, tally);
   let params = 0;
   let bytes = 0;
-  for (const ref of parameters.values()) {
+  for (const ref of tally.parameters.values()) {
     params += elementCount(ref.dims);
     bytes += byteLength(ref.dtype, elementCount(ref.dims));
   }
-  for (const [key, ref] of statistics) if (!parameters.has(key)) bytes += byteLength(ref.dtype, elementCount(ref.dims));
-  return { params, bytes, uses };
+  for (const [key, ref] of tally.statistics) {
+    if (!tally.parameters.has(key)) bytes += byteLength(ref.dtype, elementCount(ref.dims));
+  }
+  return { params, bytes, uses: tally.uses };
 }
 
-function visit(
-  scope: Scope,
-  prefix: string,
-  parameters: Map<string, TensorRef>,
-  statistics: Map<string, TensorRef>,
-  uses: Map<string, number>,
-): void {
-  for (const [position, node] of scope.graph.nodes.entries()) {
+interface Tally {
+  /** The graph and its subgraphs: tensors of different graphs may have the same name. */
+  readonly graphs: Graph[];
+  readonly parameters: Map<string, TensorRef>;
+  readonly statistics: Map<string, TensorRef>;
+  readonly uses: Map<string, number>;
+}
+
+/** Counts a read and returns the tensor's key: its name, after the graph's number when it lies in a subgraph. */
+function countUse({ graphs, uses }: Tally, { ref, owner }: StoredWeight): string {
+  const position = graphs.indexOf(owner);
+  const key = position === 0 ? ref.name : `${position}/${ref.name}`;
+  uses.set(key, (uses.get(key) ?? 0) + 1);
+  return key;
+}
+
+function visit(scope: Scope, tally: Tally): void {
+  for (const node of scope.graph.nodes) {
+    const settings = opDef(node.opType, node.domain)?.settings;
     for (const [i, name] of node.inputs.entries()) {
-      if (!name) continue;
+      if (!name || PASS_THROUGH.has(node.opType)) continue; // counted where the value is used
       const stored = storedWeight(scope, name);
-      if (!stored || PASS_THROUGH.has(node.opType)) continue; // counted where the value is used
-      // A name may stand for different tensors in different subgraphs.
-      const key =
-        scope.graph.initializers.has(stored.ref.name) || scope.producer.has(stored.ref.name)
-          ? prefix + stored.ref.name
-          : stored.ref.name;
-      uses.set(key, (uses.get(key) ?? 0) + 1);
+      if (!stored) continue;
+      const key = countUse(tally, stored);
       if (!isParameterLike(stored.ref, node, i, stored.via)) continue;
-      if (!opDef(node.opType, node.domain)?.settings?.includes(i)) parameters.set(key, stored.ref);
-      else if (node.opType === 'BatchNormalization') statistics.set(key, stored.ref);
+      if (!settings?.includes(i)) tally.parameters.set(key, stored.ref);
+      else if (node.opType === 'BatchNormalization') tally.statistics.set(key, stored.ref);
     }
     for (const child of subgraphs(node)) {
-      const inner: Scope = { graph: child.graph, producer: producers(child.graph), outer: scope };
-      visit(inner, `${prefix}${position}/${child.name}/`, parameters, statistics, uses);
+      tally.graphs.push(child.graph);
+      visit({ graph: child.graph, producer: producers(child.graph), outer: scope }, tally);
     }
+  }
+  for (const { name } of scope.graph.outputs) {
+    const stored = storedWeight(scope, name);
+    if (stored) countUse(tally, stored);
   }
 }
 

@@ -1,9 +1,10 @@
 /**
- * Finds the stored tensor behind a layer's weight input: an initializer, a `Constant` node, an initializer seen
- * through `Identity`, `Transpose`, `Cast` or a `DequantizeLinear`, or a `ConstantOfShape` of a stored shape. Says how it was reached, and how to read it.
+ * Finds the stored tensor behind a layer's weight input: an initializer, a `Constant` node, an initializer seen through
+ * `Identity`, `Transpose`, `Cast` or a `DequantizeLinear`, or a `ConstantOfShape` of a stored shape. Says how it was
+ * reached, and how to read it.
  */
 import { attribute, constantValue, type Graph, type GraphNode } from '../graph/graph';
-import { dataTypes, elementCount } from '../tensor/dtype';
+import { type DataType, dataTypeOfCode, dataTypes, elementCount, weightTypes } from '../tensor/dtype';
 import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
 
 export interface StoredWeight {
@@ -12,6 +13,10 @@ export interface StoredWeight {
   readonly via: readonly GraphNode[];
   /** Dims as the layer sees them. */
   readonly dims: readonly number[];
+  /** Element type as the layer sees it; of a quantized weight, as it is stored. */
+  readonly dtype: DataType;
+  /** The graph it is stored in: the layer's own, or one around it. */
+  readonly owner: Graph;
 }
 
 const PASSES = new Set(['Identity', 'Transpose', 'DequantizeLinear', 'Cast']);
@@ -23,12 +28,10 @@ export interface Scope {
   readonly outer: Scope | null;
 }
 
-function find(scope: Scope | null, name: string): TensorRef | GraphNode | undefined {
+function find(scope: Scope | null, name: string): { found: TensorRef | GraphNode; owner: Graph } | undefined {
   for (let s = scope; s; s = s.outer) {
-    const ref = s.graph.initializers.get(name);
-    if (ref) return ref;
-    const node = s.producer.get(name);
-    if (node) return node;
+    const found = s.graph.initializers.get(name) ?? s.producer.get(name);
+    if (found) return { found, owner: s.graph };
   }
   return undefined;
 }
@@ -39,18 +42,19 @@ export function storedWeight(scope: Scope, name: string): StoredWeight | undefin
   let value = name;
   // A chain longer than this is no weight pattern, and a cyclic graph must not hang us.
   for (let steps = 0; steps < 16; steps++) {
-    const found = find(scope, value);
-    if (!found) return undefined;
-    if (!('opType' in found)) return weight(found, via);
+    const place = find(scope, value);
+    if (!place) return undefined;
+    const { found, owner } = place;
+    if (!('opType' in found)) return weight(found, via, owner);
     if (found.opType === 'Constant') {
       const constant = constantValue(found);
       if (!constant) return undefined;
       const ref = 'read' in constant ? constant : memoryTensor(value, constant);
-      return weight({ ...ref, name: value, read: () => ref.read() }, via);
+      return weight({ ...ref, name: value, read: () => ref.read() }, via, owner);
     }
     if (found.opType === 'ConstantOfShape') {
       const filled = constantOfShape(scope, found, value);
-      return filled && weight(filled, via);
+      return filled && weight(filled, via, owner);
     }
     if (!PASSES.has(found.opType) || !found.inputs[0]) return undefined;
     via.unshift(found);
@@ -82,9 +86,10 @@ function constantOfShape(scope: Scope, node: GraphNode, name: string): TensorRef
 /** A shape in a file may ask for any size; more than this is not a weight that could be looked at. */
 const MAX_FILLED_BYTES = 2 ** 31;
 
-function weight(ref: TensorRef, via: readonly GraphNode[]): StoredWeight | undefined {
-  let dims = ref.dims;
+function weight(ref: TensorRef, via: readonly GraphNode[], owner: Graph): StoredWeight | undefined {
+  let { dims, dtype } = ref;
   for (const node of via) {
+    if (node.opType === 'Cast') dtype = dataTypeOfCode(attribute(node, 'to', 'int') ?? 0) ?? dtype;
     if (node.opType !== 'Transpose') continue;
     const perm = permutation(node, dims.length);
     if (
@@ -96,25 +101,31 @@ function weight(ref: TensorRef, via: readonly GraphNode[]): StoredWeight | undef
     }
     dims = perm.map((axis) => dims[axis] as number);
   }
-  return { ref, via, dims };
+  return { ref, via, dims, dtype, owner };
 }
 
 function permutation(node: GraphNode, rank: number): readonly number[] {
   return attribute(node, 'perm', 'ints') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
 }
 
-/** Whether the values can be read as floats: float types, without quantization on the way. */
-export function isFloatWeight(weight: StoredWeight): boolean {
-  return dataTypes[weight.ref.dtype].kind === 'float' && dataTypes[weight.ref.dtype].bits >= 16;
+/** Whether both the stored values and what the layer sees of them are floats, without quantization on the way. */
+export function isFloatWeight({ ref, dtype, via }: StoredWeight): boolean {
+  return (
+    weightTypes.includes(ref.dtype) &&
+    weightTypes.includes(dtype) &&
+    via.every((node) => node.opType !== 'DequantizeLinear')
+  );
 }
 
 /**
  * Reads a weight as the layer sees it, row-major in `weight.dims`. Quantized weights are dequantized with the scale
  * and zero point found in the scope. float32 tensors without a transpose are not copied.
- * @returns null when they can't be read: packed sub-byte types, blocked quantization, or a scale that is not stored.
+ * @returns null when they can't be read: 8-bit floats, packed sub-byte types, blocked quantization, or a scale that is
+ * not stored.
  */
 export function readWeight(scope: Scope, weight: StoredWeight): Float32Array | Float64Array | null {
-  if (dataTypes[weight.ref.dtype].bits < 8) return null; // packed sub-byte values
+  const { kind, bits } = dataTypes[weight.ref.dtype];
+  if (!weightTypes.includes(weight.ref.dtype) && !(kind === 'int' && bits >= 8)) return null;
   const tensor = weight.ref.read();
   let data: Float32Array | Float64Array = tensor.data instanceof Float32Array ? tensor.data : toFloat64(tensor);
   let dims: readonly number[] = tensor.dims;

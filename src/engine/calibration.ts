@@ -129,6 +129,5 @@ export async function calibrate(
 
 /** Number of axes of a layer's output; null while unknown. */
 export function outputRank(opened: OpenedModel, layer: Layer): number | null {
-  const shapes = opened.shapes;
-  return 'values' in shapes ? (shapes.values.get(layer.node.outputs[0] as string)?.length ?? null) : null;
+  return opened.shapes.values.get(layer.node.outputs[0] as string)?.length ?? null;
 }

@@ -30,7 +30,7 @@ export async function compareModels(
       difference: x && y && x.shape.join() === y.shape.join() ? weightDifference(a, b, name) : null,
     };
   });
-  const feeds = 'inputs' in a.shapes && samePorts(a, b) ? dummyInputs(a.model.graph, a.shapes.inputs) : null;
+  const feeds = a.shapes.inputs && samePorts(a, b) ? dummyInputs(a.model.graph, a.shapes.inputs) : null;
   let outputDifference: number | null = null;
   let latency: ModelComparison['latency'] = null;
   if (feeds) {

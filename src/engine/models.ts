@@ -9,6 +9,7 @@ import { storedTotals } from '../analysis/totals';
 import { errorInfo } from '../errors';
 import { openModel } from '../formats';
 import type { Model } from '../formats/model';
+import type { Graph } from '../graph/graph';
 import type { ModelFacts } from '../protocol/facts';
 import { type InputShapes, inputShapes, probeShapes } from '../runtime/shapes';
 
@@ -23,7 +24,7 @@ export interface OpenedModel {
   readonly stamp: string;
 }
 
-const NOT_YET: KnownShapes = { reason: 'the model has not been run yet' };
+const NOT_YET: KnownShapes = { values: new Map(), inputs: null, reason: 'the model has not been run yet' };
 const KEPT = 6;
 
 export class OpenModels {
@@ -64,7 +65,7 @@ export class OpenModels {
     const opened = this.get(path);
     const key = JSON.stringify(given);
     if (opened.shapesFor === key) return opened;
-    opened.shapes = await findShapes(opened, given);
+    opened.shapes = await findShapes(opened.model, opened.layers, given);
     opened.shapesFor = key;
     opened.facts = modelFacts(opened.model, opened.layers, opened.shapes);
     return opened;
@@ -81,8 +82,11 @@ export class OpenModels {
 }
 
 /** Shapes of what layers read and write: by running, else as the file declares them. */
-async function findShapes({ model, layers }: OpenedModel, given: InputShapes): Promise<KnownShapes> {
-  const { graph, metadata } = model;
+export async function findShapes(
+  { graph, metadata }: Pick<Model, 'graph' | 'metadata'>,
+  layers: readonly Layer[],
+  given: InputShapes = {},
+): Promise<KnownShapes> {
   const values = layers
     .filter((layer) => layer.path.length === 0)
     .flatMap(({ node }) => [...node.inputs, ...node.outputs]);
@@ -97,7 +101,7 @@ async function findShapes({ model, layers }: OpenedModel, given: InputShapes): P
   try {
     inputs = inputShapes(graph, given);
   } catch (error) {
-    return { reason: errorInfo(error).message };
+    return { values: new Map(), inputs: null, reason: errorInfo(error).message };
   }
   try {
     const found = await probeShapes(
@@ -107,16 +111,15 @@ async function findShapes({ model, layers }: OpenedModel, given: InputShapes): P
       values.filter((name) => !stored.has(name)),
       inputs,
     );
-    return { values: found, inputs };
+    return { values: found, inputs, reason: null };
   } catch (error) {
-    const declared = declaredShapes(model, inputs);
-    return declared.size ? { values: declared, inputs } : { reason: errorInfo(error).message };
+    return { values: declaredShapes(graph, inputs), inputs: null, reason: errorInfo(error).message };
   }
 }
 
 /** Fully known shapes that the file declares; a free batch axis counts as 1. */
 function declaredShapes(
-  { graph }: Model,
+  graph: Graph,
   inputs: Readonly<Record<string, readonly number[]>>,
 ): Map<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>(Object.entries(inputs));
