@@ -3,7 +3,7 @@
  * shaded, noisy ground. Only arithmetic that every machine rounds alike is used, so a seed gives the same bytes
  * everywhere.
  */
-import type { Random } from '../src/linalg/random';
+import { type Random, seededRandom } from '../src/linalg/random';
 
 export const side = 32;
 export const channels = 3;
@@ -61,6 +61,18 @@ export function drawFigure(figure: Figure, random: Random): Uint8Array {
       }
     }
   return pixels;
+}
+
+/** The image sets of the sample workspace, with different seeds, so that they share no image. */
+export const parts = { train: { perClass: 75, seed: 1 }, test: { perClass: 45, seed: 2 } } as const;
+
+/** The images of a part, with the names of their files. */
+export function* drawPart(part: keyof typeof parts): Generator<{ figure: Figure; name: string; pixels: Uint8Array }> {
+  const { perClass, seed } = parts[part];
+  const random = seededRandom(seed);
+  for (const figure of figures)
+    for (let i = 0; i < perClass; i++)
+      yield { figure, name: `${String(i).padStart(3, '0')}.png`, pixels: drawFigure(figure, random) };
 }
 
 /** A unit vector of random direction. */

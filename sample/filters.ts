@@ -3,14 +3,15 @@
  *
  * Half of what they are is data, half chance: some are the ridge regression of "this image shows class c, seen in
  * field f" on the patches there; the others are random mixtures of the patches' leading principal components,
- * whitened (compare PCANet: Chan et al., 2015), with weights that fall off, and a little noise. Fewer components
- * than channels are mixed, so that the layers have the decaying spectra that trained layers have.
+ * whitened (compare PCANet: Chan et al., 2015). All together are brought to a low rank and a little noise is added: a
+ * spectrum that falls off like those of trained layers, on purpose, since the network is there to be pruned.
  */
 import { solveSpd } from '../src/linalg/cholesky';
 import { eigenDecomposition } from '../src/linalg/eigen';
 import { gramMatrix } from '../src/linalg/gram';
 import { multiply } from '../src/linalg/matrix';
 import type { Random } from '../src/linalg/random';
+import { thinSvd } from '../src/linalg/svd';
 import type { Images, NetworkBuilder } from './builder';
 
 export const kernel = 3;
@@ -18,8 +19,8 @@ const taps = kernel * kernel;
 
 export interface FilterPlan {
   readonly channels: number;
-  /** Principal components that are mixed. */
-  readonly components: number;
+  /** Rank of the filters as a matrix, but for the noise; also the number of components that are mixed. */
+  readonly rank: number;
   /** Images are divided into this many by this many fields; 0: no filters are fitted to labels. */
   readonly fields: number;
 }
@@ -38,10 +39,8 @@ interface Patches {
 const patchesPerImage = 6;
 /** Ridge term, as against the mean diagonal of the patches' moments. */
 const ridge = 1e-3;
-/** The last component's share in a mixture, as against the first's. */
-const falloff = 0.3;
 /** Standard deviation of the noise in a filter, as against the filter's own. */
-const noise = 0.03;
+const noise = 0.02;
 
 /** @returns filters [channels, width], and the width */
 export async function makeFilters(
@@ -57,11 +56,12 @@ export async function makeFilters(
   const moments = gramMatrix(patches.rows, count, width);
   const fitted = fittedFilters(patches, moments, labels, classCount, plan.fields);
   const mixedCount = plan.channels - fitted.length / width;
-  const mixed = mixedFilters(moments, count, width, mixedCount, plan.components, random);
-  const filters = new Float32Array(plan.channels * width);
+  const mixed = mixedFilters(moments, count, width, mixedCount, plan.rank, random);
+  const filters = new Float64Array(plan.channels * width);
   filters.set(unitRows(fitted, width));
   filters.set(unitRows(mixed, width), fitted.length);
-  return { filters: filters.map((value) => value + (noise / Math.sqrt(width)) * random.normal()), width };
+  const low = unitRows(ofRank(filters, plan.channels, width, plan.rank), width);
+  return { filters: Float32Array.from(low, (value) => value + (noise / Math.sqrt(width)) * random.normal()), width };
 }
 
 async function samplePatches(net: NetworkBuilder, images: Images, random: Random): Promise<Patches> {
@@ -134,9 +134,20 @@ function mixedFilters(
   const mixture = Float64Array.from({ length: channels * used }, (_, i) => {
     const component = i % used;
     const deviation = Math.sqrt((values[component] + 1e-3 * values[0]) / count);
-    return (random.normal() * falloff ** (component / used)) / deviation;
+    return random.normal() / deviation;
   });
   return multiply(mixture, vectors, channels, used, width);
+}
+
+/** The best approximation of a matrix of that rank. */
+function ofRank(matrix: Float64Array, rows: number, cols: number, rank: number): Float64Array {
+  const { U, S, V } = thinSvd(matrix, rows, cols);
+  const used = Math.min(rank, S.length);
+  const scaled = Float64Array.from(
+    { length: rows * used },
+    (_, i) => U[(i % used) * rows + Math.floor(i / used)] * S[i % used],
+  );
+  return multiply(scaled, V, rows, used, cols);
 }
 
 /** A copy of [n, n] with a share of its mean diagonal added to the diagonal. */

@@ -14,15 +14,13 @@ import { seededRandom } from '../src/linalg/random';
 import type { DatasetFile, RecipeInput } from '../src/protocol/recipe';
 import { createSession } from '../src/runtime/session';
 import type { Images } from './builder';
-import { channels, drawFigure, figures, side } from './draw';
+import { channels, drawFigure, drawPart, figures, type parts, side } from './draw';
 import { buildNetwork, type LayerPlan } from './network';
 
 const workspace = path.resolve('sample/workspace');
-const trainingPerClass = 75;
-const testPerClass = 45;
 /** Drawn for building the network only, never written. */
 const imagesForNetwork = 10_000;
-const seeds = { training: 1, test: 2, network: 3, filters: 4 };
+const seeds = { images: 3, filters: 4 };
 
 const preprocessing = {
   scale: 1 / 255,
@@ -33,27 +31,24 @@ const preprocessing = {
 };
 
 const layers: readonly LayerPlan[] = [
-  { channels: 32, components: 16, fields: 0, pool: false },
-  { channels: 64, components: 32, fields: 2, pool: true },
-  { channels: 128, components: 48, fields: 3, pool: true },
-  { channels: 128, components: 64, fields: 4, pool: false },
-  { channels: 128, components: 64, fields: 4, pool: false },
+  { channels: 32, rank: 16, fields: 0, pool: false },
+  { channels: 64, rank: 22, fields: 2, pool: true },
+  { channels: 128, rank: 36, fields: 3, pool: true },
+  { channels: 128, rank: 44, fields: 4, pool: false },
+  { channels: 128, rank: 44, fields: 4, pool: false },
 ];
 
-async function writeImages(part: string, perClass: number, seed: number): Promise<void> {
-  const random = seededRandom(seed);
-  for (const figure of figures) {
+async function writeImages(part: keyof typeof parts): Promise<void> {
+  for (const { figure, name, pixels } of drawPart(part)) {
     const folder = path.join(workspace, 'shapes', part, figure);
     mkdirSync(folder, { recursive: true });
-    for (let i = 0; i < perClass; i++) {
-      const image = sharp(drawFigure(figure, random), { raw: { width: side, height: side, channels } });
-      await image.png({ compressionLevel: 9 }).toFile(path.join(folder, `${String(i).padStart(3, '0')}.png`));
-    }
+    const image = sharp(pixels, { raw: { width: side, height: side, channels } });
+    await image.png({ compressionLevel: 9 }).toFile(path.join(folder, name));
   }
 }
 
 function drawForNetwork(): { images: Images; labels: Int32Array } {
-  const random = seededRandom(seeds.network);
+  const random = seededRandom(seeds.images);
   const preprocessor = makePreprocessor({ ...preprocessing, resize: null, crop: null });
   const elements = channels * side * side;
   const data = new Float32Array(imagesForNetwork * elements);
@@ -85,9 +80,9 @@ async function testAccuracy(model: string): Promise<string> {
 
 async function main(): Promise<void> {
   rmSync(path.join(workspace, 'shapes'), { recursive: true, force: true });
-  await writeImages('train', trainingPerClass, seeds.training);
-  await writeImages('test', testPerClass, seeds.test);
-  const dataset = (part: 'train' | 'test'): DatasetFile => ({ path: `shapes/${part}`, split: part, preprocessing });
+  await writeImages('train');
+  await writeImages('test');
+  const dataset = (part: keyof typeof parts): DatasetFile => ({ path: `shapes/${part}`, split: part, preprocessing });
   writeJson('shapes-train.dataset.json', dataset('train'));
   writeJson('shapes-test.dataset.json', dataset('test'));
   const recipe: RecipeInput = {
