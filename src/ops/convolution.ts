@@ -2,9 +2,11 @@
  * Convolutions. Weight of Conv: [M, C/G, k…]; of ConvTranspose: [C, M/G, k…]; G groups, any number of spatial axes.
  * Source: the ONNX operator pages of Conv, ConvTranspose, ConvInteger and QLinearConv.
  */
-import { attribute, type GraphNode } from '../graph/graph';
+import { attribute, type GraphNode, int, ints } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
+import { type GradientBuilder, type NodeGradient, range } from './gradient';
 import type { LayerRule, NodeShapes, OpDef } from './op';
+import { beforeOf, spatial, transposedConv, views, type Window, windowOf } from './window';
 
 /** Number of groups of a convolution node. */
 export function groupsOf(node: GraphNode): number {
@@ -32,6 +34,17 @@ function convMacs(weightInput: number) {
 export const Conv: OpDef = {
   layer: { weight: 1, bias: 2, matrices: convMatrices },
   macs: convMacs(1),
+  gradient(op, g) {
+    const { node, X, Y, dY } = op;
+    const W = op.inputs[1];
+    const groups = groupsOf(node);
+    const window = windowOf(node, spatial(g, W), spatial(g, X), spatial(g, Y));
+    return [
+      op.wants(0) ? inputGradient(g, dY, W, window, groups) : null,
+      op.wants(1) ? weightGradient(g, X, dY, W, window, groups) : null,
+      biasGradient(op, g),
+    ];
+  },
 };
 
 export const ConvInteger: OpDef = {
@@ -62,4 +75,103 @@ export const ConvTranspose: OpDef = {
   macs(_node, { inputs: [X, W] }) {
     return X && W ? (X[0] as number) * elementCount(X.slice(2)) * elementCount(W) : null;
   },
+  // It is the input gradient of a convolution from Y to X, so its own input gradient is that convolution.
+  gradient(op, g) {
+    const { node, X, Y, dY } = op;
+    const W = op.inputs[1];
+    const groups = groupsOf(node);
+    const window = transposedWindow(node, spatial(g, W), spatial(g, X), spatial(g, Y));
+    return [
+      op.wants(0) ? conv(g, dY, W, window, groups) : null,
+      op.wants(1) ? weightGradient(g, dY, X, W, window, groups) : null,
+      biasGradient(op, g),
+    ];
+  },
 };
+
+function biasGradient({ dY, wants, Y }: NodeGradient, g: GradientBuilder): string | null {
+  return wants(2) ? g.reduceSum(dY, [0, ...range(2, g.rank(Y))], false) : null;
+}
+
+/** A convolution; windows that leave elements out at the end need no crop. */
+function conv(g: GradientBuilder, X: string, W: string, window: Window, groups: number): string {
+  const { kernel, strides, dilations, before, after } = window;
+  return g.emit('Conv', [X, W], {
+    kernel_shape: ints(kernel),
+    strides: ints(strides),
+    dilations: ints(dilations),
+    pads: ints([...before, ...after.map((count) => Math.max(count, 0))]),
+    group: int(groups),
+  });
+}
+
+/**
+ * dX = every element of dY spread over its window by the weight. With stride 1 that is a convolution with the mirrored
+ * kernel, which runtimes do faster than a transposed one.
+ */
+function inputGradient(g: GradientBuilder, dY: string, W: string, window: Window, groups: number): string {
+  const { kernel, strides, dilations, before, after } = window;
+  const reach = kernel.map((k, i) => (k - 1) * dilations[i]);
+  const mirrored: Window = {
+    kernel,
+    dilations,
+    strides: kernel.map(() => 1),
+    before: reach.map((r, i) => r - before[i]),
+    after: reach.map((r, i) => r - after[i]),
+    input: window.output,
+    output: window.input,
+  };
+  const isConv = strides.every((s) => s === 1) && [...mirrored.before, ...mirrored.after].every((pad) => pad >= 0);
+  return isConv ? conv(g, dY, mirror(g, W, groups), mirrored, groups) : transposedConv(g, dY, W, window, groups);
+}
+
+/** [M, C/G, k…] to [C, M/G, k…] with every kernel axis reversed. Done once by the runtime when the weight is constant. */
+function mirror(g: GradientBuilder, W: string, groups: number): string {
+  const [M, C, ...kernel] = g.sizes(W);
+  const count = elementCount(kernel);
+  let swapped = g.reshape(W, [groups, M / groups, C, count]);
+  swapped = g.transpose(swapped, [0, 2, 1, 3]);
+  if (count > 1) {
+    swapped = g.reverse(swapped, [3]);
+  }
+  return g.reshape(swapped, [groups * C, M / groups, ...kernel]);
+}
+
+/**
+ * dW[m, c, tap] = Σ over images and positions of dY[m]·(what the tap sees of X[c]): a matrix product per image and
+ * group of dY with the patches of X, summed over the images.
+ * @param X [N, C, ...input] @param dY [N, M, ...output]
+ * @returns [M, C/G, ...kernel], the shape of W
+ */
+function weightGradient(g: GradientBuilder, X: string, dY: string, W: string, window: Window, groups: number): string {
+  const [M, C, ...kernel] = g.sizes(W);
+  const positions = elementCount(window.output);
+  const count = elementCount(kernel);
+  const seen = views(g, X, window).map((view) => g.reshape(view, [-1, groups, C, positions]));
+  const patches = g.concat(seen, 2);
+  const rows = g.transpose(g.reshape(dY, [-1, groups, M / groups, positions]), [0, 1, 3, 2]);
+  const perImage = g.matMul(patches, rows);
+  // [G, taps·C/G, M/G] to [G, M/G, C/G, taps].
+  const total = g.reshape(g.reduceSum(perImage, [0], false), [groups, count, C, M / groups]);
+  return g.reshape(g.transpose(total, [0, 3, 2, 1]), [M, C, ...kernel]);
+}
+
+/** The window of the convolution that a transposed one undoes: its input is Y, its output X. */
+function transposedWindow(
+  node: GraphNode,
+  kernel: readonly number[],
+  X: readonly number[],
+  Y: readonly number[],
+): Window {
+  const strides = attribute(node, 'strides', 'ints') ?? kernel.map(() => 1);
+  const dilations = attribute(node, 'dilations', 'ints') ?? kernel.map(() => 1);
+  const reach = kernel.map((k, i) => (X[i] - 1) * strides[i] + (k - 1) * dilations[i] + 1);
+  const extra = attribute(node, 'output_padding', 'ints') ?? kernel.map(() => 0);
+  const total = reach.map((r, i) => Math.max(r + extra[i] - Y[i], 0));
+  const isGiven = attribute(node, 'output_shape', 'ints') !== undefined;
+  const before =
+    isGiven && (attribute(node, 'auto_pad', 'string') ?? 'NOTSET') === 'NOTSET'
+      ? total.map((t) => Math.ceil(t / 2))
+      : beforeOf(node, total);
+  return { kernel, strides, dilations, before, after: reach.map((r, i) => r - Y[i] - before[i]), input: Y, output: X };
+}

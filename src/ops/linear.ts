@@ -2,8 +2,9 @@
  * Matrix products. Gemm: Y = alpha·A'·B' + beta·C with B [K, N], or [N, K] when transB; MatMul as NumPy's matmul.
  * Source: the ONNX operator pages of Gemm, MatMul, MatMulInteger and QLinearMatMul.
  */
-import { attribute, type GraphNode } from '../graph/graph';
+import { attribute, float, type GraphNode, int } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
+import { type GradientBuilder, type NodeGradient, range, type Shape } from './gradient';
 import type { LayerRule, NodeShapes, OpDef } from './op';
 
 export const Gemm: OpDef = {
@@ -18,6 +19,26 @@ export const Gemm: OpDef = {
   },
   macs(_node, { inputs: [, B], outputs: [Y] }) {
     return B && Y ? (Y[0] as number) * elementCount(B) : null;
+  },
+  // Y = α·A'·B' + β·C: dA' = α·dY·B'ᵀ, dB' = α·A'ᵀ·dY.
+  gradient(op, g) {
+    const { node, dY } = op;
+    const [A, B, C] = op.inputs;
+    const transA = attribute(node, 'transA', 'int') === 1;
+    const transB = attribute(node, 'transB', 'int') === 1;
+    const alpha = attribute(node, 'alpha', 'float');
+    const beta = attribute(node, 'beta', 'float') ?? 1;
+    const product = (a: string, b: string, tA: boolean, tB: boolean): string =>
+      g.emit('Gemm', [a, b], {
+        transA: int(tA ? 1 : 0),
+        transB: int(tB ? 1 : 0),
+        alpha: alpha === undefined ? undefined : float(alpha),
+      });
+    return [
+      op.wants(0) ? (transA ? product(B, dY, transB, true) : product(dY, B, false, !transB)) : null,
+      op.wants(1) ? (transB ? product(dY, A, true, transA) : product(A, dY, !transA, false)) : null,
+      op.wants(2) ? g.sumTo(beta === 1 ? dY : g.mul(dY, beta), g.shape(op.Y), C) : null,
+    ];
   },
 };
 
@@ -35,7 +56,71 @@ function matMulMacs(left: number) {
   };
 }
 
-export const MatMul: OpDef = { layer: { weight: [1, 0], matrices: matMulMatrices }, macs: matMulMacs(0) };
+export const MatMul: OpDef = {
+  layer: { weight: [1, 0], matrices: matMulMatrices },
+  macs: matMulMacs(0),
+  gradient: (op, g) => [op.wants(0) ? leftGradient(op, g) : null, op.wants(1) ? rightGradient(op, g) : null],
+};
+
+/** A vector counts as a matrix of one row (left) or one column (right), and that axis is missing from Y. */
+function asMatrix(g: GradientBuilder, value: string, vectorAxis: number): { value: string; shape: Shape } {
+  const shape = g.shape(value);
+  if (shape.length > 1) return { value, shape };
+  return {
+    value: g.unsqueeze(value, [vectorAxis]),
+    shape: vectorAxis === 0 ? [1, ...shape] : [...shape, 1],
+  };
+}
+
+/** dY with the axes that vector operands took away. */
+function productGradient(op: NodeGradient, g: GradientBuilder): { value: string; shape: Shape } {
+  const [A, B] = op.inputs.map((input) => g.rank(input));
+  let { dY: value } = op;
+  let shape = g.shape(op.Y);
+  if (B === 1) {
+    value = g.unsqueeze(value, [shape.length]);
+    shape = [...shape, 1];
+  }
+  if (A === 1) {
+    value = g.unsqueeze(value, [shape.length - 1]);
+    shape = [...shape.slice(0, -1), 1, ...shape.slice(-1)];
+  }
+  return { value, shape };
+}
+
+function swapLast(g: GradientBuilder, value: string, rank: number): string {
+  return g.transpose(value, [...range(0, rank - 2), rank - 1, rank - 2]);
+}
+
+/** dA = dY·Bᵀ, summed over the batch axes along which A was repeated. */
+function leftGradient(op: NodeGradient, g: GradientBuilder): string {
+  const [A, B] = op.inputs;
+  const right = asMatrix(g, B, 1);
+  const flow = productGradient(op, g);
+  const product = g.matMul(flow.value, swapLast(g, right.value, right.shape.length));
+  const shape = [...flow.shape.slice(0, -1), right.shape[right.shape.length - 2]];
+  // The row axis of a vector goes like a batch axis, being of size 1.
+  return g.rank(A) === 1
+    ? g.reshapeLike(g.reduceSum(product, range(0, shape.length - 1)), A)
+    : g.sumTo(product, shape, A);
+}
+
+/** dB = Aᵀ·dY, summed over the batch axes along which B was repeated. */
+function rightGradient(op: NodeGradient, g: GradientBuilder): string {
+  const [A, B] = op.inputs;
+  const left = asMatrix(g, A, 0);
+  const flow = productGradient(op, g);
+  const [K, N] = [left.shape[left.shape.length - 1], flow.shape[flow.shape.length - 1]];
+  if (g.rank(B) === 2 && left.shape.length > 2 && K !== null && N !== null) {
+    // One matrix for the whole batch: one product over all rows of the batch.
+    return g.emit('Gemm', [g.reshape(left.value, [-1, K]), g.reshape(flow.value, [-1, N])], { transA: int(1) });
+  }
+  const product = g.matMul(swapLast(g, left.value, left.shape.length), flow.value);
+  const shape = [...flow.shape.slice(0, -2), K, N];
+  return g.rank(B) === 1
+    ? g.reshapeLike(g.reduceSum(product, range(0, shape.length - 2)), B)
+    : g.sumTo(product, shape, B);
+}
 export const MatMulInteger: OpDef = {
   settings: [2, 3],
   layer: { weight: [1, 0], matrices: matMulMatrices },

@@ -3,6 +3,7 @@
  * A rule is a pure function of the node and of shapes.
  */
 import type { GraphNode } from '../graph/graph';
+import type { GradientBuilder, NodeGradient } from './gradient';
 
 /** Shapes of the values a node reads and writes; null where unknown. */
 export interface NodeShapes {
@@ -31,6 +32,12 @@ export interface LayerRule {
   matrices(node: GraphNode, dims: readonly number[]): WeightMatrices | string;
 }
 
+/**
+ * Emits the nodes that carry the gradient of a node's outputs back to its inputs.
+ * @returns the gradient of each input, of that input's shape and type; null, or no entry, where none flows
+ */
+export type GradientRule = (op: NodeGradient, g: GradientBuilder) => readonly (string | null)[];
+
 export interface OpDef {
   /** Indexes of inputs that are settings or statistics rather than trained parameters. */
   readonly settings?: readonly number[];
@@ -38,4 +45,6 @@ export interface OpDef {
   readonly layer?: LayerRule;
   /** Multiply-accumulates of one run; null when the shapes it needs are unknown. */
   macs?(node: GraphNode, shapes: NodeShapes): number | null;
+  /** `none`: the operator has no gradient, or a gradient of zero everywhere. Absent: it is not supported. */
+  readonly gradient?: GradientRule | 'none';
 }
