@@ -1,5 +1,6 @@
 /**
- * A lane: one worker thread that does one thing at a time, in the order asked, away from the message loop.
+ * A lane: one worker thread with its requests, away from the message loop. A lane of jobs does one thing at a time, in
+ * the order asked; in a lane for looking, a request that waits for something does not hold up the others.
  * The wire is plain `postMessage`: `{ id, method, params }` there, `{ id, progress | ok | error }` back, `{ id, cancel }`
  * for cooperative cancelling.
  */
@@ -38,9 +39,10 @@ export class Lane {
     private readonly script: string,
     private readonly onTell: (value: unknown) => void,
     private readonly log: (text: string) => void,
+    private readonly order: 'one-by-one' | 'at-once' = 'one-by-one',
   ) {}
 
-  /** Queues a request; it starts when those before it have ended. */
+  /** Sends a request; one by one, it starts when those before it have ended. */
   request<M extends EngineMethod>(
     method: M,
     params: EngineParams<M>,
@@ -68,6 +70,7 @@ export class Lane {
         worker.postMessage({ id, method, params } satisfies LaneRequest);
       });
     };
+    if (this.order === 'at-once') return run();
     const result = this.tail.then(run, run);
     this.tail = result.catch(() => undefined);
     return result;

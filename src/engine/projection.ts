@@ -5,16 +5,17 @@ import type { LayerShape } from '../prune/cost';
 import { effectiveBias } from '../surgery/factorize';
 import { dataTypes, elementCount } from '../tensor/dtype';
 import type { OpenedModel } from './models';
+import type { WeightEnergies } from './singularValues';
 
 /**
  * @param calibrated energies of activation bases, or null to go by the weights
- * @param weights energies of weight bases
+ * @param weights energies of weight bases; not looked at when there are calibrated ones
  */
 export function projectPlan(
   opened: OpenedModel,
   settings: PruneSettings,
   calibrated: Energies | null,
-  weights: Energies,
+  weights: WeightEnergies | null,
 ): BasisPlan {
   const basis = calibrated ? 'activations' : 'weights';
   const shapes = new Map<string, LayerShape>();
@@ -36,7 +37,14 @@ export function projectPlan(
     });
   }
   return planBasis(
-    { facts: opened.facts, shapes, energies: calibrated ?? weights, uses: opened.uses, basis },
+    {
+      facts: opened.facts,
+      shapes,
+      energies: calibrated ?? weights?.energies ?? new Map(),
+      reasons: weights?.reasons ?? new Map(),
+      uses: opened.uses,
+      basis,
+    },
     settings,
   );
 }

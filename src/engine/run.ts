@@ -10,7 +10,6 @@ import type { AccuracyFacts } from '../protocol/facts';
 import type { BeforeAfter, RunResult } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
-import type { Energies } from '../prune/basis';
 import type { DeviceId } from '../runtime/session';
 import { dummyInputs } from '../runtime/shapes';
 import type { Tensor } from '../tensor/tensor';
@@ -21,6 +20,7 @@ import { evaluateModel } from './evaluate';
 import { type Inputs, openInputs } from './inputs';
 import { fileStamp, type OpenedModel, type OpenModels } from './models';
 import { projectPlan } from './projection';
+import type { WeightEnergies } from './singularValues';
 import { timeBoth } from './timing';
 import { verifyCandidate } from './verify';
 
@@ -35,7 +35,7 @@ export interface RunTools {
   readonly models: OpenModels;
   /** Calibrations of earlier runs and projections with the same data. */
   calibration(request: RunRequest, context: RequestContext): Promise<Calibration>;
-  weightEnergies(opened: OpenedModel, settings: PruneSettings): Promise<Energies>;
+  weightEnergies(opened: OpenedModel, settings: PruneSettings): Promise<WeightEnergies>;
 }
 
 /** Parts of a run and their share of its time, for one progress bar. */

@@ -5,12 +5,11 @@
 import * as os from 'node:os';
 import path from 'node:path';
 import { spectrumOf } from '../analysis/spectrum';
-import { layerUnknown } from '../errors';
+import { layerUnknown, UserError } from '../errors';
 import type { Spectrum } from '../protocol/facts';
 import type { LayerDetail } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { EngineHandlers, RequestContext } from '../protocol/rpc';
-import type { Energies } from '../prune/basis';
 import { measureLatency } from '../runtime/latency';
 import {
   type CalibratedEnergies,
@@ -21,13 +20,13 @@ import {
 } from './calibration';
 import { compareModels } from './compare';
 import { deviceOf, devices } from './devices';
-import { blockValues, weightEnergies } from './energies';
 import { evaluateModel } from './evaluate';
 import { datasetAlone, openInputs } from './inputs';
 import { type OpenedModel, OpenModels } from './models';
 import { projectPlan } from './projection';
 import { runPrune } from './run';
 import { saveRun } from './save';
+import { SingularValues, type WeightEnergies } from './singularValues';
 import { createSpectraPool } from './spectra/pool';
 import { timingFeeds } from './timing';
 
@@ -50,21 +49,12 @@ const CALIBRATIONS_KEPT = 2;
 export function createService({ spectraWorker, tellCalibration }: ServiceOptions): Service {
   const models = new OpenModels();
   const pool = createSpectraPool(spectraWorker ? os.availableParallelism() : 0, spectraWorker ?? '');
-  const spectra = new Map<string, Spectrum>();
-  const weights = new Map<string, Promise<Energies>>();
+  const values = new SingularValues(pool);
   const calibrations = new Map<string, Calibration>();
   const calibrated = new Map<string, CalibratedEnergies>();
 
-  const energiesOfWeights = (opened: OpenedModel, settings: PruneSettings): Promise<Energies> => {
-    const key = JSON.stringify([opened.model.path, opened.stamp, settings.basis.foldBatchNorm]);
-    let known = weights.get(key);
-    if (!known) {
-      known = weightEnergies(pool, opened, settings.basis.foldBatchNorm);
-      known.catch(() => weights.delete(key));
-      weights.set(key, known);
-    }
-    return known;
-  };
+  const energiesOfWeights = (opened: OpenedModel, settings: PruneSettings): Promise<WeightEnergies> =>
+    values.energies(opened, settings.basis.foldBatchNorm);
 
   const calibrationFor = async (
     request: { path: string; settings: PruneSettings; folder: string },
@@ -87,20 +77,21 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
     const opened = await models.withShapes(modelPath, settings.shapes);
     const key = settings.basis.basis === 'weights' ? null : calibrationKey(opened, settings, folder);
     const known = key === null ? undefined : calibrated.get(key);
-    return projectPlan(opened, settings, known ?? null, known ? new Map() : await energiesOfWeights(opened, settings));
+    return projectPlan(opened, settings, known ?? null, known ? null : await energiesOfWeights(opened, settings));
   };
 
+  /** null for a layer whose weight is no matrix of finite numbers: its reason says so. */
   const spectrum = async (opened: OpenedModel, name: string): Promise<Spectrum | null> => {
-    const key = `${opened.model.path}\0${opened.stamp}\0${name}`;
-    const known = spectra.get(key);
-    if (known) return known;
     const layer = opened.layers.find((l) => l.name === name);
     if (!layer) throw layerUnknown({ layer: name, path: opened.model.path });
-    const values = await blockValues(pool, layer);
-    if (!values || !layer.matrices) return null;
-    const found = spectrumOf(name, values, layer.matrices.blocks, layer.matrices.rows, layer.matrices.cols);
-    spectra.set(key, found);
-    return found;
+    if (!layer.matrices) return null;
+    const { blocks, rows, cols } = layer.matrices;
+    try {
+      return spectrumOf(name, await values.of(opened, layer, { interactive: true }), blocks, rows, cols);
+    } catch (error) {
+      if (error instanceof UserError && error.code !== 'cancelled') return null;
+      throw error;
+    }
   };
 
   const handlers: EngineHandlers = {

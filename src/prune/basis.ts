@@ -18,6 +18,8 @@ export interface BasisInput {
   readonly facts: ModelFacts;
   readonly shapes: ReadonlyMap<string, LayerShape>;
   readonly energies: Energies;
+  /** Why layers without energies have none. */
+  readonly reasons: ReadonlyMap<string, string>;
   /** How many nodes read each stored tensor: one that others still read stays in the model. */
   readonly uses: ReadonlyMap<string, number>;
   readonly basis: 'weights' | 'activations';
@@ -52,7 +54,7 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
     const override = overrideOf(layer.name);
     const reason = reasonToKeep(facts, layer, input, isProtected, override);
     if (reason !== null || !shape || !energy) {
-      fixed.set(layer.name, { rank: null, reason: reason ?? 'its spectrum is not known yet' });
+      fixed.set(layer.name, { rank: null, reason: reason ?? 'its spectrum is not known' });
       continue;
     }
     const scores = scoreBases(layer, energy, options.score);
@@ -173,7 +175,7 @@ function cumulative(energy: Float64Array): Float64Array {
 function reasonToKeep(
   facts: ModelFacts,
   layer: LayerFacts,
-  { energies, basis }: BasisInput,
+  { energies, reasons, basis }: BasisInput,
   isProtected: (name: string) => boolean,
   override: LayerOverride | undefined,
 ): string | null {
@@ -188,7 +190,10 @@ function reasonToKeep(
   }
   if (layer.fullRank < SMALL_RANK) return `too small to gain: its full rank is ${layer.fullRank}`;
   if (!energies.has(layer.name)) {
-    return basis === 'activations' ? 'the calibration images did not reach it' : 'its spectrum is not known yet';
+    return (
+      reasons.get(layer.name) ??
+      (basis === 'activations' ? 'the calibration images did not reach it' : 'its spectrum is not known')
+    );
   }
   if (layer.macs === null && facts.shapes) return layer.macsReason;
   return null;
