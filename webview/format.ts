@@ -57,7 +57,8 @@ export function real(value: number | null): string {
   if (!Number.isFinite(value)) return value > 0 ? '∞' : `${minus}∞`;
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 99_999.5)) return signed(value.toExponential(2));
-  return signed(size >= 1000 ? whole.format(value) : upToThreeDigits.format(value));
+  if (size === 0) return '0';
+  return signed(size >= 999.5 ? whole.format(value) : threeDigits.format(value));
 }
 
 /** A share as percent with one decimal: 0.4632 → "46.3 %". What is not quite 0 or 100 % never reads as such. */

@@ -169,7 +169,8 @@ export class Session {
       });
     } catch (error) {
       this.drafts = this.pending;
-      this.fail(error);
+      this.problem = problemOf(error);
+      this.refresh();
     }
     this.sending = false;
     if (this.pending !== null) this.schedule();

@@ -6,7 +6,7 @@
  * With more bases than bars fit, each bar shows the largest of its run.
  */
 import { nothing, type SVGTemplateResult, svg } from 'lit';
-import { real } from '../format';
+import { real, round } from '../format';
 import { strings } from '../strings';
 import { bins, linearScale, linearTicks, logScale, logTicks, plotArea, px } from './scale';
 
@@ -42,7 +42,7 @@ export function importanceChart(props: ImportanceChartProps): SVGTemplateResult 
     ${ticks.map(
       (tick) => svg`
         <line class="grid" x1=${area.left} x2=${px(area.right)} y1=${px(y(tick))} y2=${px(y(tick))}></line>
-        <text class="end" x=${area.left - 6} y=${px(y(tick) + 4)}>${real(tick)}</text>`,
+        <text class="end" x=${area.left - 6} y=${px(y(tick) + 4)}>${round(real(tick))}</text>`,
     )}
     ${runs.map(({ start, end }) => {
       const value = values.slice(start, end).reduce((largest, next) => Math.max(largest, next), 0);

@@ -6,7 +6,7 @@
  * Marks: break-even rank (vertical, dotted), Marchenko–Pastur edge (horizontal, dashed), rounding noise (grey band).
  */
 import { nothing, type SVGTemplateResult, svg } from 'lit';
-import { real } from '../format';
+import { real, round } from '../format';
 import { strings } from '../strings';
 import {
   type Area,
@@ -100,7 +100,7 @@ export function spectrumChart(props: SpectrumChartProps): SVGTemplateResult {
       ${ticks.map(
         (tick) => svg`
           <line class="grid" x1=${area.left} x2=${area.right} y1=${px(y(tick))} y2=${px(y(tick))}></line>
-          <text class="end" x=${area.left - 6} y=${px(y(tick) + 4)}>${real(tick)}</text>`,
+          <text class="end" x=${area.left - 6} y=${px(y(tick) + 4)}>${round(real(tick))}</text>`,
       )}
       ${[0, 0.5, 1].map(
         (share) => svg`<text x=${px(area.right + 5)} y=${px(energyY(share) + 4)}>${share * 100}%</text>`,

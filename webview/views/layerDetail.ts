@@ -309,7 +309,9 @@ export class EspalierLayerDetail extends LitElement {
     const { importance, threshold, basis } = detail;
     const kept = this.rank;
     const { scale } = this.session.ui.value;
-    const note = `${threshold === null ? strings.detail.noThreshold : strings.detail.threshold(real(threshold))} (${strings.detail.importanceBasis[basis]})`;
+    const source = strings.detail.importanceBasis[basis];
+    const note =
+      threshold === null ? strings.detail.noThreshold(source) : strings.detail.threshold(real(threshold), source);
     return html`<espalier-figure .heading=${strings.charts.importance(facts.name)} .headingHidden=${true}
       .name=${`${facts.name}-importance`} .height=${280}
       .description=${strings.charts.importanceDescription(kept, importance.length)} .legend=${importanceLegend}

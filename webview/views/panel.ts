@@ -2,12 +2,12 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { PruneSettings } from '../../src/protocol/recipe';
-import type { SessionState } from '../../src/protocol/view';
 import '@vscode-elements/elements/dist/vscode-button/index.js';
 import { fieldStyles } from '../controls/fields';
 import { icons } from '../controls/icons';
 import { styleVars } from '../controls/styleVars';
 import { elapsed } from '../format';
+import { whyNotRun } from '../runnable';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
@@ -20,16 +20,6 @@ import { progressStyles, runProgress } from './progress';
 import { undoKeys } from './undoKeys';
 
 type SectionId = keyof typeof strings.panel.sections;
-
-/** Why a run can't start now; '' when it can. */
-export function whyNotRun(state: SessionState): string {
-  const { whyNot } = strings.run;
-  if (!state.trusted) return whyNot.untrusted;
-  if (state.facts === null || state.settings === null || state.loading === 'loading') return whyNot.loading;
-  if (state.loading === 'shapes') return whyNot.shapes;
-  if (state.facts.layers.every((layer) => layer.reason !== null)) return whyNot.nothing;
-  return '';
-}
 
 @customElement('espalier-panel')
 export class EspalierPanel extends LitElement {

@@ -1,27 +1,15 @@
 /** Side panel: the method and its target, its options, and the machine it runs on. */
 import { html, nothing, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
-import type { PruneSettings, PruneTarget } from '../../src/protocol/recipe';
+import type { PruneSettings } from '../../src/protocol/recipe';
 import { checkField, numberField, selectField, textField } from '../controls/fields';
 import { methods } from '../methods';
 import type { Session } from '../session';
 import { strings } from '../strings';
+import { retarget, type TargetChoice, targetChoice } from '../target';
 
-type TargetChoice = keyof typeof strings.panel.targetKinds;
-
+/** Bytes in a megabyte. */
 const million = 1e6;
-
-/** A byte target above 1 is a number of bytes, at most 1 a share. */
-export function targetChoice(target: PruneTarget): TargetChoice {
-  return target.kind === 'bytes' && target.value > 1 ? 'absolute' : target.kind;
-}
-
-/** The same target in another kind, as near as it goes. */
-export function retarget(target: PruneTarget, choice: TargetChoice, totalBytes: number): PruneTarget {
-  const share = target.value > 1 ? Math.min(1, target.value / Math.max(1, totalBytes)) : target.value;
-  if (choice === 'absolute') return { kind: 'bytes', value: Math.max(2, Math.round(share * totalBytes)) };
-  return { kind: choice, value: Math.max(0.01, Math.round(share * 1000) / 1000) };
-}
 
 export function methodSection(session: Session, settings: PruneSettings): TemplateResult {
   const method = methods.find(({ id }) => id === settings.method);

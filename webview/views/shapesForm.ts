@@ -3,6 +3,7 @@ import { css, html, nothing, type TemplateResult } from 'lit';
 import type { ModelFacts, PortFacts } from '../../src/protocol/facts';
 import '@vscode-elements/elements/dist/vscode-button/index.js';
 import { shape } from '../format';
+import { freeInputs, proposedSize } from '../inputs';
 import type { Session } from '../session';
 import { strings } from '../strings';
 import { notice } from './notices';
@@ -32,17 +33,6 @@ export const shapesFormStyles = css`
     width: 76px;
   }
 `;
-
-export function freeInputs(facts: ModelFacts): readonly PortFacts[] {
-  return facts.inputs.filter((port) => port.shape?.some((dim) => typeof dim === 'string') === true);
-}
-
-/** What to propose for a free dimension: one item, and the usual picture size for axes of an image. */
-export function proposedSize(port: PortFacts, axis: number): number {
-  if (axis === 0) return 1;
-  const rank = port.shape?.length ?? 0;
-  return rank === 4 ? 224 : 1;
-}
 
 export function shapesForm(session: Session, facts: ModelFacts): TemplateResult | typeof nothing {
   const ports = freeInputs(facts);

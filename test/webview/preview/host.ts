@@ -62,7 +62,7 @@ function planInput({ facts, spectrum }: PreviewModel): Parameters<typeof planBas
     ]),
   );
   const uses = new Map(facts.layers.map((layer) => [layer.weight.name, 1]));
-  planInputs = { facts, shapes, energies, uses, basis: 'weights' };
+  planInputs = { facts, shapes, energies, reasons: new Map(), uses, basis: 'weights' };
   return planInputs;
 }
 
