@@ -15,6 +15,7 @@ import { valueTypes } from '../graph/types';
 import type { Shape } from '../ops/gradient';
 import { createSession } from '../runtime/session';
 import { type InputShapes, inputShapes, probeShapes } from '../runtime/shapes';
+import { type DataType, dataTypes } from '../tensor/dtype';
 import { int64Tensor, memoryTensor, type Tensor, type TensorRef } from '../tensor/tensor';
 import { trainingMetadata, upgradeGraph } from './upgrade';
 
@@ -37,7 +38,9 @@ export async function specialize(
 ): Promise<ForwardGraph> {
   const header = trainingMetadata(metadata);
   const upgraded = withConstantsStored(upgradeGraph(graph, metadata));
-  const sizes = await probeTwice(upgraded, header, inputShapes(upgraded, given));
+  const probed = await probeTwice(upgraded, header, inputShapes(upgraded, given));
+  const stored = [...upgraded.initializers].map(([name, { dims }]) => [name, dims] as const);
+  const sizes = [new Map([...probed[0], ...stored]), new Map([...probed[1], ...stored])] as const;
   const folded = await withShapesFolded(upgraded, header, sizes);
   const shapes = new Map<string, Shape>();
   for (const [name, one] of sizes[0]) {
@@ -49,6 +52,10 @@ export async function specialize(
   }
   for (const [name, { dims }] of folded.initializers) shapes.set(name, dims);
   return { graph: folded, metadata: header, shapes };
+}
+
+function isFloat(type: DataType | undefined): boolean {
+  return type === undefined || dataTypes[type].kind === 'float';
 }
 
 type Sizes = ReadonlyMap<string, readonly number[]>;
@@ -116,8 +123,11 @@ async function withShapesFolded(graph: Graph, metadata: ModelMetadata, sizes: re
     const isShape = node.opType === 'Shape' && node.domain === '';
     const isComputed =
       subgraphs(node).length === 0 &&
-      node.inputs.some((input) => fromShapes.has(input)) &&
-      node.inputs.every((input) => input === '' || fromShapes.has(input) || graph.initializers.has(input));
+      node.inputs.some((input) => input !== '') &&
+      node.inputs.every((input) => input === '' || fromShapes.has(input) || graph.initializers.has(input)) &&
+      // What comes from weights alone stays as it is: they may be trained.
+      (node.inputs.some((input) => fromShapes.has(input)) ||
+        node.outputs.every((output) => !isFloat(types.get(output))));
     if (isShape ? sizes[0].has(node.inputs[0]) : isComputed) {
       for (const output of node.outputs) if (types.has(output)) fromShapes.set(output, node);
     }

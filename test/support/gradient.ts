@@ -14,10 +14,10 @@ import { type Attribute, float, type Graph, int, ints, makeNode, string, type Va
 import { valueTypes } from '../../src/graph/types';
 import type { Shape } from '../../src/ops/gradient';
 import { createSession } from '../../src/runtime/session';
-import { dataTypes, elementCount } from '../../src/tensor/dtype';
+import { type DataType, dataTypes, elementCount } from '../../src/tensor/dtype';
 import { fromFloat, int64Tensor, memoryTensor, type Tensor, toFloat64 } from '../../src/tensor/tensor';
 import { buildGradient } from '../../src/train/autodiff';
-import { specialize } from '../../src/train/specialize';
+import { type ForwardGraph, specialize } from '../../src/train/specialize';
 
 /** How the values of an input are made; all are fixed functions of the element's index. */
 export type Fill =
@@ -164,6 +164,34 @@ function modelOf(row: GradientCase, dtype: 'float32' | 'float64'): Model {
   return { graph: { ...graph, outputs: typed }, feeds, outputs: floats };
 }
 
+/** Appends the value `loss` = Σ Y·R over some outputs; the weights R are new inputs, named after their outputs. */
+export function withWeightedLoss(
+  { graph, shapes }: Pick<ForwardGraph, 'graph' | 'shapes'>,
+  outputs: readonly string[],
+  dtype: DataType = 'float32',
+): { readonly graph: Graph; readonly shapes: ReadonlyMap<string, Shape> } {
+  const known = new Map<string, Shape>([...shapes, ['loss', []]]);
+  const inputs: ValueInfo[] = [];
+  const nodes = outputs.flatMap((name) => {
+    const shape = shapes.get(name) as Shape;
+    inputs.push({ name: `${name}_weights`, dtype, shape: shape.map((size) => size ?? 'N') });
+    known.set(`${name}_weights`, shape).set(`${name}_weighted`, shape).set(`${name}_sum`, []);
+    return [
+      makeNode('Mul', [name, `${name}_weights`], [`${name}_weighted`]),
+      makeNode('ReduceSum', [`${name}_weighted`], [`${name}_sum`], { keepdims: int(0) }),
+    ];
+  });
+  const sums = outputs.map((name) => `${name}_sum`);
+  return {
+    graph: {
+      ...graph,
+      nodes: [...graph.nodes, ...nodes, makeNode('Sum', sums, ['loss'])],
+      inputs: [...graph.inputs, ...inputs],
+    },
+    shapes: known,
+  };
+}
+
 /** Gradients of Σ Y·R by the rules, and a function that computes that sum. */
 async function differentiate(row: GradientCase): Promise<{
   readonly feeds: Readonly<Record<string, Tensor>>;
@@ -187,45 +215,10 @@ async function differentiate(row: GradientCase): Promise<{
   const weights = new Map(
     model.outputs.map((name, i) => [name, lossWeights((forward[name] as Tensor).data.length, i)]),
   );
-  const { graph, metadata: header, shapes } = await specialize(model.graph, metadata);
-  const withLoss = new Map<string, Shape>(shapes);
-  const weighted = model.outputs.flatMap((name) => {
-    withLoss.set(`${name}_weights`, shapes.get(name) as Shape);
-    withLoss.set(`${name}_weighted`, shapes.get(name) as Shape);
-    withLoss.set(`${name}_sum`, []);
-    return [
-      makeNode('Mul', [name, `${name}_weights`], [`${name}_weighted`]),
-      makeNode('ReduceSum', [`${name}_weighted`], [`${name}_sum`], { keepdims: int(0) }),
-    ];
-  });
-  withLoss.set('loss', []);
-  const program = buildGradient(
-    {
-      ...graph,
-      nodes: [
-        ...graph.nodes,
-        ...weighted,
-        makeNode(
-          'Sum',
-          model.outputs.map((name) => `${name}_sum`),
-          ['loss'],
-        ),
-      ],
-      inputs: [
-        ...graph.inputs,
-        ...model.outputs.map(
-          (name): ValueInfo => ({
-            name: `${name}_weights`,
-            dtype,
-            shape: (shapes.get(name) as Shape).map((size) => size ?? 'N'),
-          }),
-        ),
-      ],
-      outputs: [],
-    },
-    { loss: 'loss', wrt: Object.keys(model.feeds), shapes: withLoss },
-  );
-  const backward = await createSession(serializeGraph(program.graph, header), {
+  const forwardGraph = await specialize(model.graph, metadata);
+  const { graph, shapes } = withWeightedLoss(forwardGraph, model.outputs, dtype);
+  const program = buildGradient({ ...graph, outputs: [] }, { loss: 'loss', wrt: Object.keys(model.feeds), shapes });
+  const backward = await createSession(serializeGraph(program.graph, forwardGraph.metadata), {
     threads: 1,
     label: `gradient of ${row.name}`,
   });
@@ -273,14 +266,7 @@ export async function checkGradient(row: GradientCase, family: string): Promise<
       const expected = expectedOf(family)[row.name];
       expect(expected, 'run test/fixtures/gradients/make.py').toBeDefined();
       [...gradients.values()].forEach((gradient, i) => {
-        const found = summary(gradient);
-        const scale = Math.max(1e-3, ...expected[i].map(Math.abs));
-        const tolerance = row.float32 ? 1e-4 : 1e-5;
-        found.forEach((value, at) => {
-          expect(Math.abs(value - expected[i][at]), `PyTorch: entry ${at} of gradient ${i}`).toBeLessThan(
-            tolerance * scale,
-          );
-        });
+        expectSummary(gradient, expected[i], row.float32 ? 1e-4 : 1e-5);
       });
     }
   } finally {
@@ -292,7 +278,22 @@ export async function checkGradient(row: GradientCase, family: string): Promise<
 function summary(gradient: Float64Array): number[] {
   const weights = filled(gradient.length, 200);
   const projection = gradient.reduce((sum, value, i) => sum + value * weights[i], 0);
-  return [projection, Math.hypot(...gradient), ...gradient.slice(0, 6)];
+  return [projection, Math.sqrt(gradient.reduce((sum, value) => sum + value * value, 0)), ...gradient.slice(0, 6)];
+}
+
+/** Holds a gradient against what the fixtures keep of PyTorch's. @param tolerance relative to the largest entry */
+export function expectSummary(
+  gradient: Float64Array,
+  expected: readonly number[],
+  tolerance: number,
+  label = '',
+): void {
+  const scale = Math.max(1e-3, ...expected.map(Math.abs));
+  summary(gradient).forEach((value, at) => {
+    expect(Math.abs(value - expected[at]), `${label} entry ${at}: ${value}, PyTorch has ${expected[at]}`).toBeLessThan(
+      tolerance * scale,
+    );
+  });
 }
 
 async function expectDifferences(
