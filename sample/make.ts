@@ -32,10 +32,10 @@ const preprocessing = {
 
 const layers: readonly LayerPlan[] = [
   { channels: 32, rank: 16, fields: 0, pool: false },
-  { channels: 64, rank: 22, fields: 2, pool: true },
-  { channels: 128, rank: 36, fields: 3, pool: true },
-  { channels: 128, rank: 44, fields: 4, pool: false },
-  { channels: 128, rank: 44, fields: 4, pool: false },
+  { channels: 64, rank: 16, fields: 2, pool: true },
+  { channels: 128, rank: 32, fields: 3, pool: true },
+  { channels: 128, rank: 48, fields: 4, pool: false },
+  { channels: 128, rank: 48, fields: 4, pool: false },
 ];
 
 async function writeImages(part: keyof typeof parts): Promise<void> {
@@ -90,6 +90,7 @@ async function main(): Promise<void> {
     model: { path: 'shapes-cnn.onnx' },
     data: { path: 'shapes-train.dataset.json', evaluation: 'shapes-test.dataset.json', calibrationImages: 512 },
     method: 'basis',
+    multiple: 16,
     target: { kind: 'macs', value: 0.4 },
     protect: ['conv0'],
     seed: 0,

@@ -71,7 +71,7 @@ export interface Packed {
  */
 export async function unpack(packed: Packed): Promise<ByteSource> {
   const { path: file, start = 0, length, promisedSize, limit = defaultMaxUnpackedBytes, signal } = packed;
-  const folder = await mkdtemp(path.join(tmpdir(), 'espalier-'));
+  const folder = await mkdtemp(path.join(tmpdir(), 'espalier-data-'));
   const remove = () => rm(folder, { recursive: true, force: true });
   try {
     const unpacked = path.join(folder, 'data');
