@@ -50,6 +50,8 @@ export interface GradientCase {
   readonly inputs: readonly CaseInput[];
   /** 1 unless given. */
   readonly outputs?: number;
+  /** How many of the outputs count in the loss; all that are floats unless given. */
+  readonly lossOutputs?: number;
   /** The runtime has no kernel of the operator for float64. */
   readonly float32?: boolean;
   /** The first axis of these inputs is free. */
@@ -161,7 +163,7 @@ function modelOf(row: GradientCase, dtype: 'float32' | 'float64'): Model {
   const types = valueTypes(graph);
   const typed = graph.outputs.map((output) => ({ ...output, dtype: types.get(output.name) ?? dtype }));
   const floats = typed.filter((output) => dataTypes[output.dtype].kind === 'float').map((output) => output.name);
-  return { graph: { ...graph, outputs: typed }, feeds, outputs: floats };
+  return { graph: { ...graph, outputs: typed }, feeds, outputs: floats.slice(0, row.lossOutputs) };
 }
 
 /** Appends the value `loss` = Σ Y·R over some outputs; the weights R are new inputs, named after their outputs. */
