@@ -4,8 +4,8 @@
  */
 import { type Batch, batches } from '../data/batches';
 import { type Dataset, SkipLog } from '../data/dataset';
-import { candidatePreprocessings, datasetFacts, guessPreprocessing } from '../data/guess';
-import { ClassifierScore } from '../data/metrics';
+import { candidatePreprocessings, datasetFacts, guessPreprocessing, likeliest } from '../data/guess';
+import { ClassifierScore, type Score } from '../data/metrics';
 import { summarize } from '../data/normalization';
 import { openDataset } from '../data/open';
 import { inputsNotOneImage } from '../errors';
@@ -137,7 +137,7 @@ function inputTensor({ images, dims, count }: Batch, { dtype }: PortFacts, fixed
   return fromFloat(values, dtype === 'float16' || dtype === 'float64' ? dtype : 'float32', shape);
 }
 
-/** Of the usual preprocessings, the one with the best accuracy on a few images; the likeliest when all are equal. */
+/** Of the usual preprocessings, the likeliest that does as well as any on a few images. */
 async function choosePreprocessing(
   opened: OpenedModel,
   port: PortFacts,
@@ -147,28 +147,22 @@ async function choosePreprocessing(
   const key = JSON.stringify([opened.model.path, opened.stamp, dataset.path, given ?? null]);
   const known = chosen.get(key);
   if (known) return known;
+  const candidates = candidatePreprocessings(port, dataset, given).map(({ preprocessing }) => preprocessing);
+  const scores: Score[] = [];
   const session = await createSession(opened.model.path, { label: opened.model.path });
   try {
-    let best: { preprocessing: Preprocessing; accuracy: number } | null = null;
-    for (const candidate of candidatePreprocessings(port, dataset)) {
-      const preprocessing = { ...candidate.preprocessing, ...given };
-      const inputs = prepared(
-        port,
-        dataset,
-        preprocessing,
-        datasetFacts(dataset, { preprocessing, summary: '', source: 'guessed' }),
-      );
-      const count = inputs.batch >= 32 ? TRIAL_IMAGES : TRIAL_IMAGES / 4;
-      const score = await scoreOf(session, inputs, { count });
-      if (!score) continue;
-      if (!best || score.accuracy > best.accuracy) best = { preprocessing, accuracy: score.accuracy };
+    for (const preprocessing of candidates) {
+      const facts = datasetFacts(dataset, { preprocessing, summary: '', source: 'guessed' });
+      const inputs = prepared(port, dataset, preprocessing, facts);
+      const score = await scoreOf(session, inputs, { count: inputs.batch >= 32 ? TRIAL_IMAGES : TRIAL_IMAGES / 4 });
+      if (score) scores.push(score);
     }
-    const found = best?.preprocessing ?? guessPreprocessing(port, dataset, given).preprocessing;
-    chosen.set(key, found);
-    return found;
   } finally {
     await session.release();
   }
+  const found = candidates[Math.max(0, likeliest(scores))] as Preprocessing;
+  chosen.set(key, found);
+  return found;
 }
 
 /** Runs a classifier over labelled images and scores its first output that has one row per image. */
@@ -176,7 +170,7 @@ export async function scoreOf(
   session: Session,
   inputs: Inputs,
   options: FeedOptions & { onBatch?: (images: number) => void },
-): Promise<ReturnType<ClassifierScore['result']>> {
+): Promise<Score | null> {
   const score = new ClassifierScore();
   const output = session.outputNames[0] as string;
   let done = 0;

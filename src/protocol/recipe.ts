@@ -12,7 +12,9 @@ export const preprocessingSchema = z
       .tuple([z.int().min(1).max(16384), z.int().min(1).max(16384)])
       .nullable()
       .optional()
-      .describe('[height, width] the image is resized to; null leaves its size.'),
+      .describe(
+        '[height, width] the image is resized to; with a crop it keeps its aspect ratio and covers this size, without one it takes exactly this size. null leaves its size.',
+      ),
     crop: z
       .tuple([z.int().min(1).max(16384), z.int().min(1).max(16384)])
       .nullable()
@@ -22,8 +24,18 @@ export const preprocessingSchema = z
       .number()
       .optional()
       .describe('Pixel values (0 to 255) are multiplied by this first, e.g. 0.00392156862745098 for 1/255.'),
-    mean: z.array(z.number()).min(1).max(4).optional().describe('Subtracted per channel after scaling.'),
-    std: z.array(z.number()).min(1).max(4).optional().describe('Divides per channel after subtracting the mean.'),
+    mean: z
+      .array(z.number())
+      .min(1)
+      .max(4)
+      .optional()
+      .describe('Subtracted per channel after scaling, in the model’s channel order.'),
+    std: z
+      .array(z.number())
+      .min(1)
+      .max(4)
+      .optional()
+      .describe('Divides per channel after subtracting the mean, in the model’s channel order.'),
     layout: z.enum(['NCHW', 'NHWC']).optional().describe('Axis order of the model input.'),
     channels: z.enum(['RGB', 'BGR', 'gray']).optional().describe('Channel order the model expects.'),
   })
