@@ -110,7 +110,7 @@ export interface AccuracyFacts {
   /** Mean cross-entropy; null without labels. */
   readonly loss: number | null;
   readonly classes: readonly string[];
-  /** confusion[actual * classes + predicted]; empty without labels. */
+  /** confusion[actual * n + predicted] with n, the classes the model tells apart, as the square root of its length; empty without labels. */
   readonly confusion: Uint32Array;
   readonly device: string;
   /** One line for people: what was done to the images. */
