@@ -80,7 +80,9 @@ function fileTile(
 ): Tile {
   const now = facts?.fileBytes ?? 0;
   if (result !== null) return amount('file', strings.tiles.file, now, result.after.fileBytes, bytes);
-  const then = projection === null ? null : Math.max(0, now - (projection.before.bytes - projection.after.bytes));
+  // Weights that the model computes, or stores packed, do not take their bytes in the file.
+  const storesWeights = projection !== null && projection.before.bytes <= now;
+  const then = storesWeights ? now - (projection.before.bytes - projection.after.bytes) : null;
   const tile = amount('file', strings.tiles.file, now, then, bytes);
   if (then === null || then === now) return tile;
   return { ...tile, after: `≈ ${tile.after}`, title: strings.tiles.estimatedFile };

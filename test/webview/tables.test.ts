@@ -72,6 +72,11 @@ describe('tiles', () => {
     expect(tiles(moved).find(({ id }) => id === 'accuracy')?.note).toContain('another plan');
   });
 
+  test('a file that does not store its weights is not guessed at', () => {
+    const small = { ...planned, facts: { ...facts, fileBytes: 80_000 } };
+    expect(tiles(small).find(({ id }) => id === 'file')).toMatchObject({ after: null, share: null });
+  });
+
   test('unknown MACs are not zero', () => {
     const unknown = scenarios.unknownShapes.state(planned);
     expect(tiles(unknown)[0]).toMatchObject({ before: 'unknown', after: null, share: null, pending: false });

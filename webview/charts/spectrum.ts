@@ -40,6 +40,8 @@ export interface SpectrumChartProps {
 
 /** More values than this are drawn as a line instead of dots. */
 const dotLimit = 200;
+/** Height in pixels of the noise when it lies below the axis. */
+const noiseStrip = 8;
 /** No log axis spans more than this, however small the last value is. */
 const maxDecades = 8;
 
@@ -93,7 +95,9 @@ export function spectrumChart(props: SpectrumChartProps): SVGTemplateResult {
   const line = (from: number, to: number) =>
     points(shown.filter((i) => i >= from && i < to).map((i) => [x(i), y(singularValues[i])] as const));
   const breakEvenX = breakEven === null ? null : cutPosition(area, full, Math.min(breakEven, full));
-  const noiseY = noiseFloor > low ? y(noiseFloor) : area.bottom;
+  const hasNoise = singularValues[full - 1] <= noiseFloor;
+  // Below the axis, noise still gets a strip of its own, where its values lie.
+  const noiseY = noiseFloor > low ? y(noiseFloor) : hasNoise ? area.bottom - noiseStrip : area.bottom;
 
   return svg`
     <g aria-hidden="true">

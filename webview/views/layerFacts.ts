@@ -27,7 +27,6 @@ export function cutFacts(row: LayerRow, spectrum: Spectrum | null, rank: number)
   if (projection !== null && facts.reason === null) add(fact.error, percent(projection.error), explain.error);
   add(fact.macs, nowAndAfter(facts.macs, projection?.macs ?? null, count), facts.macsReason ?? explain.macs);
   add(fact.params, nowAndAfter(facts.params, projection?.params ?? null, count), exact(facts.params));
-  add(fact.bytes, nowAndAfter(facts.bytes, projection?.bytes ?? null, bytes), exact(facts.bytes));
   return found;
 }
 
@@ -38,6 +37,7 @@ export function layerFacts(row: LayerRow, spectrum: Spectrum | null): readonly F
   const found: Fact[] = [];
   const add = (label: string, value: string, title = '') => found.push({ label, value, title });
   if (macsShare !== null) add(fact.share, percent(macsShare));
+  add(fact.bytes, nowAndAfter(facts.bytes, row.projection?.bytes ?? null, bytes), exact(facts.bytes));
   add(fact.output, shape(facts.outputShape));
   const via = facts.weight.via.length === 0 ? '' : ` ← ${facts.weight.via.join(' ← ')}`;
   add(fact.weight, `${shape(facts.weight.shape)} ${facts.weight.dtype}${via}`, facts.weight.name);

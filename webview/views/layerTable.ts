@@ -23,6 +23,8 @@ export const rowHeight = 27;
 const headHeight = 28;
 /** Rows drawn beyond either edge, so that a quick scroll meets no gap. */
 const overscan = 8;
+/** Characters at the end of a long name that are always shown. */
+const nameTail = 14;
 const sparklineSize = { width: 68, height: 20 };
 
 interface Column {
@@ -158,6 +160,16 @@ export class EspalierLayerTable extends LitElement {
       .row > * {
         min-width: 0;
       }
+      .row > .name:has(.start) {
+        display: flex;
+        white-space: pre;
+      }
+      .name > .start {
+        white-space: pre;
+      }
+      .name > .end {
+        flex: none;
+      }
       .right {
         text-align: right;
       }
@@ -233,12 +245,20 @@ export class EspalierLayerTable extends LitElement {
       @container layers (max-width: 740px) {
         .head,
         .row {
+          --columns: minmax(90px, 3fr) minmax(100px, 1fr) 74px 68px 78px 92px 24px;
+        }
+        .reason {
+          display: none !important;
+        }
+      }
+      @container layers (max-width: 640px) {
+        .head,
+        .row {
           --columns: minmax(90px, 3fr) 76px 68px 74px 88px 24px;
           column-gap: 8px;
           padding-left: 10px;
         }
-        .weight,
-        .reason {
+        .weight {
           display: none !important;
         }
         .tools {
@@ -414,7 +434,7 @@ export class EspalierLayerTable extends LitElement {
       <div class="row" role="row" id=${`row-${row.index}`} data-layer=${facts.name} aria-rowindex=${position + 2}
         aria-selected=${active ? 'true' : 'false'} @click=${() => this.session.select(facts.name)}
         ${styleVars({ top: `${position * rowHeight}px` })}>
-        <div role="rowheader" class="ellipsis" title=${facts.name}>${facts.name}</div>
+        <div role="rowheader" class="name ellipsis" title=${facts.name}>${layerName(facts.name)}</div>
         <div role="gridcell" class="opType ellipsis">${facts.opType}</div>
         <div role="gridcell" class="weight ellipsis dim" title=${`${facts.weight.name}, ${facts.weight.dtype}`}>${shape(facts.weight.shape)}</div>
         <div role="gridcell" class="output ellipsis dim">${shape(facts.outputShape)}</div>
@@ -424,7 +444,7 @@ export class EspalierLayerTable extends LitElement {
           ${facts.macs === null ? nothing : this.macsBar(facts.macs, row.projection?.macs ?? facts.macs)}
         </div>
         <div role="gridcell" class="spectrum">${this.spectrum(row)}</div>
-        <div role="gridcell" class="rank right">${full === 0 ? nothing : html`${exact(row.rank)}<span class="of"> / ${exact(full)}</span>`}</div>
+        <div role="gridcell" class="rank right" title=${reason}>${full === 0 ? nothing : html`${exact(row.rank)}<span class="of"> / ${exact(full)}</span>`}</div>
         <div role="gridcell" class="keptColumn">${full === 0 ? nothing : this.ratio(row, active)}</div>
         <div role="gridcell" class="lock">${facts.reason === null ? this.lock(row, active) : nothing}</div>
         <div role="gridcell" class="reason ellipsis" title=${reason}>${reason}</div>
@@ -553,6 +573,12 @@ export class EspalierLayerTable extends LitElement {
     if (top < grid.scrollTop) grid.scrollTop = top;
     else if (top + rowHeight > grid.scrollTop + visible) grid.scrollTop = top + rowHeight - visible;
   }
+}
+
+/** Long names differ at their end: the middle gives way, and the whole text is still there to read and find. */
+function layerName(name: string): string | TemplateResult {
+  if (name.length <= 2 * nameTail) return name;
+  return html`<span class="start ellipsis">${name.slice(0, -nameTail)}</span><span class="end">${name.slice(-nameTail)}</span>`;
 }
 
 declare global {

@@ -19,6 +19,11 @@ export const noticeStyles = css`
     flex: 1;
     min-width: 0;
   }
+  /* Runtimes can be wordy: more than this scrolls. */
+  .notice .text {
+    max-height: 9em;
+    overflow-y: auto;
+  }
   .notice .icon {
     margin-top: 1px;
   }

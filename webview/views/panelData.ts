@@ -32,6 +32,7 @@ export function dataSection(session: Session, settings: PruneSettings): Template
       ${numberField({
         id: 'calibration-images',
         label: strings.panel.calibrationImages,
+        help: strings.panel.calibrationHelp,
         value: data.calibrationImages ?? null,
         optional: true,
         min: 1,
