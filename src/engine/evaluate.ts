@@ -13,6 +13,7 @@ export async function evaluateModel(
   label = 'Evaluating',
 ): Promise<AccuracyFacts> {
   const session = await createSession(modelPath, { device, threads, label: modelPath });
+  const names = inputs.facts.classes;
   const total = Math.min(limit ?? inputs.dataset.length, inputs.dataset.length);
   inputs.skips.count = 0;
   inputs.skips.names.length = 0;
@@ -30,7 +31,7 @@ export async function evaluateModel(
       top5: score?.top5 ?? null,
       confidence: score?.confidence ?? null,
       loss: score?.loss ?? null,
-      classes: inputs.facts.classes,
+      classes: score ? Array.from({ length: score.classCount }, (_, i) => names[i] ?? String(i)) : names,
       confusion: score?.confusion ?? new Uint32Array(0),
       device,
       preprocessing: inputs.facts.summary,

@@ -109,8 +109,9 @@ export interface AccuracyFacts {
   readonly confidence: readonly [number, number] | null;
   /** Mean cross-entropy; null without labels. */
   readonly loss: number | null;
+  /** Every class the model tells apart, by name where the dataset has one. */
   readonly classes: readonly string[];
-  /** confusion[actual * n + predicted] with n, the classes the model tells apart, as the square root of its length; empty without labels. */
+  /** confusion[actual * classes.length + predicted]; empty without labels, and for too many classes. */
   readonly confusion: Uint32Array;
   readonly device: string;
   /** One line for people: what was done to the images. */
