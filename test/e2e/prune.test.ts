@@ -15,6 +15,7 @@ import {
 import {
   begin,
   editorFrame,
+  eventually,
   expectAccessible,
   frameShowing,
   type Journey,
@@ -22,6 +23,7 @@ import {
   panelFrame,
   recount,
   shownRanks,
+  themed,
 } from './support';
 
 let journey: Journey;
@@ -61,7 +63,7 @@ async function prunableRow(): Promise<Locator> {
 
 /** Waits until a look finds the expected, and makes sure that it stays: a key must not count twice. */
 async function settled(look: () => Promise<unknown>, expected: unknown): Promise<void> {
-  await expect.poll(look).toEqual(expected);
+  await eventually(look).toEqual(expected);
   await journey.page.waitForTimeout(400);
   expect(await look()).toEqual(expected);
 }
@@ -83,10 +85,10 @@ describe('pruning a model in VS Code', () => {
   it('follows the target while it changes, and takes it back', async () => {
     const before = await shownRanks(editor);
     await setTarget(40);
-    await expect.poll(() => shownRanks(editor)).not.toEqual(before);
+    await eventually(() => shownRanks(editor)).not.toEqual(before);
     await runCommand(journey.page, 'Espalier: Undo Pruning Change');
     await settled(() => shownRanks(editor), before);
-    await expect.poll(() => target().inputValue()).toBe('70');
+    await eventually(() => target().inputValue()).toBe('70');
   });
 
   it('lets the cut be moved by keyboard and mouse, one undo step each', async () => {
@@ -98,8 +100,8 @@ describe('pruning a model in VS Code', () => {
     await cut().focus();
     const start = await value(cut());
     await page.keyboard.press('ArrowLeft');
-    await expect.poll(() => value(cut())).toBe(start - 1);
-    await expect.poll(() => row.locator('.rank').innerText()).toContain(String(start - 1));
+    await eventually(() => value(cut())).toBe(start - 1);
+    await eventually(() => row.locator('.rank').innerText()).toContain(String(start - 1));
 
     const box = (await cut().boundingBox())!;
     await page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 0.3);
@@ -119,7 +121,7 @@ describe('pruning a model in VS Code', () => {
     await settled(() => value(cut()), start - 1);
     await page.keyboard.press('Control+z');
     await settled(() => value(cut()), start);
-    await expect.poll(() => row.locator('.rank').innerText()).toBe(planned);
+    await eventually(() => row.locator('.rank').innerText()).toBe(planned);
   });
 
   it('cancels a run and leaves no file', async () => {
@@ -142,7 +144,7 @@ describe('pruning a model in VS Code', () => {
     await panel.locator('vscode-button', { hasText: 'Save Pruned Model…' }).click();
     const name = `${path.parse(model).name}.pruned.onnx`;
     const input = page.locator('.quick-input-widget .quick-input-box input');
-    await expect.poll(() => input.inputValue()).toBe(path.join(workspace.folder, name));
+    await eventually(() => input.inputValue()).toBe(path.join(workspace.folder, name));
     await input.press('Enter');
     await toast(page, `Saved ${name}`).waitFor();
     const written = recount(path.join(workspace.folder, name));
@@ -156,6 +158,9 @@ describe('pruning a model in VS Code', () => {
     await comparison.getByRole('row', { name: /^Parameters .* −\d/ }).waitFor();
     await screenshot(page, 'comparison');
     await runCommand(page, 'View: Close Editor');
+    // The model's editor takes the focus once it is back, and would close the palette.
+    await (await editorFrame(page)).getByRole('tab', { name: 'Results' }).waitFor();
+    await page.waitForTimeout(500);
     await runCommand(page, 'Espalier: Prune Model…');
   });
 
@@ -165,28 +170,32 @@ describe('pruning a model in VS Code', () => {
     const row = await prunableRow();
     const layer = await row.getAttribute('data-layer');
     await row.click();
-    await setTarget(55);
-    await expect.poll(() => row.getAttribute('aria-selected')).toBe('true');
+    await eventually(() => row.getAttribute('aria-selected')).toBe('true');
+    const before = await shownRanks(editor);
+    await setTarget(30);
+    await eventually(() => shownRanks(editor)).not.toEqual(before);
     const ranks = await shownRanks(editor);
     await runCommand(page, 'Developer: Reload Window');
     await page.waitForEvent('load');
     editor = await editorFrame(page);
     panel = await panelFrame(page);
-    await expect.poll(() => target().inputValue()).toBe('55');
+    await eventually(() => target().inputValue()).toBe('30');
     await editor.locator(`.row[data-layer="${layer}"][aria-selected="true"]`).waitFor();
-    await expect.poll(() => shownRanks(editor)).toEqual(ranks);
+    await eventually(() => shownRanks(editor)).toEqual(ranks);
     await panel.getByText(/^Finished in/).waitFor();
   });
 
   it.each<Theme>(['light', 'contrast', 'dark'])('is accessible and readable in the %s theme', async (theme) => {
     const { page } = journey;
     await switchTheme(page, theme);
+    await themed(editor, theme);
+    await themed(panel, theme);
     await editor.locator('svg.sparkline').first().waitFor();
     await screenshot(page, `model-${theme}`);
-    await expectAccessible(editor);
-    await expectAccessible(panel);
+    await expectAccessible(editor, 'Espalier Model');
+    await expectAccessible(panel, 'Espalier Pruning');
     await editor.getByRole('tab', { name: 'Results' }).click();
-    await expectAccessible(editor);
+    await expectAccessible(editor, 'Espalier Model');
     await screenshot(page, `results-${theme}`);
     await editor.getByRole('tab', { name: 'Layers' }).click();
   });

@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { root } from '../../scripts/paths.mjs';
 import { type Server, startServer } from '../../scripts/server.mjs';
 import { copyOfSample, type TestWorkspace } from '../harness/sample';
-import { launchBrowser, openWorkbench, type Workbench, webviewFrame } from '../harness/workbench';
+import { launchBrowser, openWorkbench, type Theme, type Workbench, webviewFrame } from '../harness/workbench';
 
 export interface Journey {
   readonly server: Server;
@@ -119,15 +119,43 @@ export function recount(file: string): { params: number; macs: number; bytes: nu
 
 const axeSource = readFileSync(createRequire(__filename).resolve('axe-core/axe.min.js'), 'utf8');
 
+/** VS Code's word for a theme's kind, on the body of every webview. */
+const themeKinds: Readonly<Record<Theme, string>> = {
+  dark: 'vscode-dark',
+  light: 'vscode-light',
+  contrast: 'vscode-high-contrast',
+};
+
+/** Waits until a webview has the colours of a theme, which reach it after the workbench. */
+export async function themed(frame: Frame, theme: Theme): Promise<void> {
+  await frame.locator(`body[data-vscode-theme-kind=${themeKinds[theme]}]`).waitFor();
+}
+
+/** `expect.poll` with the patience that a whole editor on a busy machine needs. */
+export function eventually<T>(look: () => T): ReturnType<typeof expect.poll<T>> {
+  return expect.poll(look, { timeout: 30_000 });
+}
+
+/** What lies behind a webview, whose own page is transparent. */
+const behind = { 'Espalier Model': '--vscode-editor-background', 'Espalier Pruning': '--vscode-sideBar-background' };
+
 /** Fails with the rules and elements that a screen violates. */
-export async function expectAccessible(frame: Frame): Promise<void> {
+export async function expectAccessible(frame: Frame, title: keyof typeof behind): Promise<void> {
   await frame.evaluate(axeSource);
+  await frame.evaluate((variable) => {
+    document.body.style.background = `var(${variable})`;
+  }, behind[title]);
   const violations = await frame.evaluate(async () => {
     const { axe } = globalThis as unknown as { axe: typeof import('axe-core') };
     const { violations: found } = await axe.run(document, { resultTypes: ['violations'] });
-    return found.map(
-      ({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`,
-    );
+    // A few elements tell as much as all that share their fault.
+    const shown = found.map(({ id, help, nodes }) => [
+      `${id}: ${help} (${nodes.length})`,
+      ...nodes
+        .slice(0, 3)
+        .map(({ target, any }) => `${target.join(' ')}: ${any.map(({ message }) => message).join('; ')}`),
+    ]);
+    return shown.flat();
   });
   expect(violations).toEqual([]);
 }

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { explorerContextMenu, screenshot, webviewFrame } from '../harness/workbench';
-import { begin, editorFrame, expectAccessible, type Journey, panelFrame } from './support';
+import { begin, editorFrame, eventually, expectAccessible, type Journey, panelFrame } from './support';
 
 let journey: Journey | undefined;
 
@@ -31,11 +31,11 @@ describe('trouble', () => {
     const alert = editor.getByRole('alert');
     await alert.waitFor();
     expect(await alert.innerText()).toContain('damaged.onnx');
-    await expectAccessible(editor);
+    await expectAccessible(editor, 'Espalier Model');
     await screenshot(page, 'damaged');
     writeFileSync(file, whole);
     await editor.locator('.row[data-layer]').first().waitFor();
-    await expect.poll(() => alert.count()).toBe(0);
+    await eventually(() => alert.count()).toBe(0);
   });
 
   it('a workspace that is not trusted can be looked at, but nothing runs', async () => {
