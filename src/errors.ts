@@ -652,3 +652,44 @@ export function opsetTooOld({ opset, oldest }: { opset: number; oldest: number }
     'Export the model again with a newer operator set. Pruning without training works as it is.',
   );
 }
+
+export function trainingDiverged({
+  step,
+  found,
+  checkpoint,
+}: {
+  step: number;
+  found: string;
+  checkpoint: string | undefined;
+}): UserError {
+  const kept = checkpoint ? ' The last good checkpoint was kept.' : '';
+  return new UserError(
+    'training-diverged',
+    `Training went wrong at step ${step}: found ${found}.${kept}`,
+    'Lower the learning rate (a tenth is a good next try), or clip the gradient.',
+  );
+}
+
+export function checkpointInvalid({
+  file,
+  found,
+  expected,
+}: {
+  file: string;
+  found: string;
+  expected: string;
+}): UserError {
+  return new UserError(
+    'checkpoint-invalid',
+    `'${file}' can't be resumed: found ${found}, expected ${expected}.`,
+    'Start the training anew, without resuming.',
+  );
+}
+
+export function checkpointDiffers(): UserError {
+  return new UserError(
+    'checkpoint-differs',
+    'The checkpoint belongs to another run: its model, data or training options are not those asked for.',
+    'Use the same model, data and options as the run that was stopped, or start anew without resuming.',
+  );
+}

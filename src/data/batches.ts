@@ -17,6 +17,8 @@ export interface Batch {
   readonly labels: Int32Array | null;
   /** At least 1. Every batch but the last is full: images that can't be read are made up for by later ones. */
   readonly count: number;
+  /** Images of the order that were taken up to and with this batch, unreadable ones included. */
+  readonly taken: number;
 }
 
 export interface BatchOptions {
@@ -31,6 +33,8 @@ export interface BatchOptions {
   readonly seed?: number;
   /** Random order, from the seed; otherwise by index. */
   readonly shuffle?: boolean;
+  /** Changes a preprocessed image, C·H·W floats in the model's layout, in place. */
+  readonly augment?: Augment;
   /** Batches made ahead; default 1. */
   readonly prefetch?: number;
   /** Collects the images that could not be read. */
@@ -38,17 +42,20 @@ export interface BatchOptions {
   readonly signal?: AbortSignal;
 }
 
+/** @param index the image's number in the dataset */
+export type Augment = (image: Float32Array, shape: readonly [c: number, h: number, w: number], index: number) => void;
+
 /**
  * @throws UserError `no-readable-images` when every image failed, `image-sizes-differ` when images end up with
  *   different sizes, `preprocessing-invalid`, `cancelled`
  */
 export async function* batches(dataset: Dataset, options: BatchOptions): AsyncGenerator<Batch, void, undefined> {
-  const { batch, prefetch = 1, skips = new SkipLog() } = options;
+  const { prefetch = 1, skips = new SkipLog() } = options;
   const preprocessor = makePreprocessor(options.preprocessing);
   const order = chooseIndices(dataset, options);
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  const loader = new Loader(dataset, order, preprocessor, batch, skips, signal);
+  const loader = new Loader(dataset, order, preprocessor, options, skips, signal);
   const ahead: Promise<Batch | null>[] = [];
   let yielded = false;
   try {
@@ -92,7 +99,7 @@ class Loader {
     private readonly dataset: Dataset,
     private readonly order: Uint32Array,
     private readonly preprocessor: Preprocessor,
-    private readonly batch: number,
+    private readonly options: Pick<BatchOptions, 'batch' | 'augment'>,
     private readonly skips: SkipLog,
     private readonly signal: AbortSignal,
   ) {}
@@ -107,28 +114,33 @@ class Loader {
   }
 
   async #make(): Promise<Batch | null> {
+    const { batch, augment } = this.options;
     let images: Float32Array | null = null;
-    const labels = new Int32Array(this.batch);
+    const labels = new Int32Array(batch);
     let count = 0;
     let elements = 0;
-    while (count < this.batch && this.#position < this.order.length) {
+    while (count < batch && this.#position < this.order.length) {
       checkCancelled(this.signal);
-      const wanted = this.order.subarray(this.#position, this.#position + this.batch - count);
+      const wanted = this.order.subarray(this.#position, this.#position + batch - count);
       this.#position += wanted.length;
       const size = this.preprocessor.decodeSize;
       const samples = await this.dataset.read(wanted, { size, signal: this.signal });
       this.skips.add(samples.skipped);
+      const skipped = new Set(samples.skipped.map(({ index }) => index));
+      const read = wanted.filter((index) => !skipped.has(index));
       samples.images.forEach((image, i) => {
         const fitted = this.preprocessor.fit(image, this.dataset.path);
         this.#checkShape(fitted);
         elements = this.#shape!.reduce((a, b) => a * b, 1);
-        images ??= new Float32Array(this.batch * elements);
+        images ??= new Float32Array(batch * elements);
         this.preprocessor.write(fitted, images, count * elements);
+        augment?.(images.subarray(count * elements, (count + 1) * elements), this.#shape!, read[i]);
         if (samples.labels) labels[count] = samples.labels[i];
         count += 1;
       });
     }
     if (!images || !this.#shape) return null;
+    const taken = this.#position;
     const [c, h, w] = this.#shape;
     const nchw = this.preprocessor.preprocessing.layout === 'NCHW';
     return {
@@ -136,6 +148,7 @@ class Loader {
       dims: nchw ? [count, c, h, w] : [count, h, w, c],
       labels: this.dataset.labelled ? labels.subarray(0, count) : null,
       count,
+      taken,
     };
   }
 

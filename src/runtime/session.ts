@@ -41,6 +41,11 @@ export interface Session {
   readonly outputNames: readonly string[];
   /** Runs once. Only the named outputs are computed and returned; all when none are named. */
   run(feeds: Readonly<Record<string, Tensor>>, outputs?: readonly string[]): Promise<Record<string, Tensor>>;
+  /**
+   * Runs once and writes the results into the data of the given tensors, whose types and shapes must be those that
+   * the model gives. Nothing is allocated, so a loop can pass values back and forth between two sets of buffers.
+   */
+  runInto(feeds: Readonly<Record<string, Tensor>>, outputs: Readonly<Record<string, Tensor>>): Promise<void>;
   /** Ends profiling and writes the profile. */
   endProfile(): void;
   release(): Promise<void>;
@@ -88,6 +93,13 @@ export async function createSession(model: string | Uint8Array, options: Session
     const found = runtimeMessage(error);
     throw device === 'cpu' ? modelDoesNotLoad({ label, found }) : deviceFailed({ device, found });
   }
+  const guarded = async (run: () => Promise<ort.InferenceSession.OnnxValueMapType>) => {
+    try {
+      return await run();
+    } catch (error) {
+      throw modelDoesNotRun({ label, found: runtimeMessage(error) });
+    }
+  };
   return {
     inputs: session.inputMetadata.map((meta) => ({
       name: meta.name,
@@ -96,20 +108,29 @@ export async function createSession(model: string | Uint8Array, options: Session
     })),
     outputNames: session.outputNames,
     async run(feeds, outputs) {
-      const given = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toRuntime(tensor)]));
-      let results: ort.InferenceSession.OnnxValueMapType;
-      try {
-        results = outputs ? await session.run(given, outputs as string[]) : await session.run(given);
-      } catch (error) {
-        throw modelDoesNotRun({ label, found: runtimeMessage(error) });
-      }
+      const results = await guarded(() =>
+        outputs ? session.run(allToRuntime(feeds), outputs as string[]) : session.run(allToRuntime(feeds)),
+      );
       const tensors: Record<string, Tensor> = {};
       for (const [name, value] of Object.entries(results)) tensors[name] = fromRuntime(value as ort.Tensor);
       return tensors;
     },
+    async runInto(feeds, outputs) {
+      const places = allToRuntime(outputs);
+      const results = await guarded(() => session.run(allToRuntime(feeds), places));
+      // Devices with a memory of their own answer with new tensors.
+      for (const [name, { data }] of Object.entries(outputs)) {
+        const found = (results[name] as ort.Tensor).data;
+        if (found !== data) (data as Float32Array).set(found as Float32Array);
+      }
+    },
     endProfile: () => session.endProfiling(),
     release: () => session.release(),
   };
+}
+
+function allToRuntime(tensors: Readonly<Record<string, Tensor>>): Record<string, ort.Tensor> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, toRuntime(tensor)]));
 }
 
 function toRuntime({ dtype, data, dims }: Tensor): ort.Tensor {

@@ -1,6 +1,7 @@
 /** Two models as one graph that reads the same inputs: a network and the teacher it learns from. */
 import type { Attribute, Graph, GraphNode } from '../graph/graph';
 import { subgraphs } from '../graph/order';
+import type { TensorRef } from '../tensor/tensor';
 
 /**
  * The graph with another one beside it, whose names get a prefix; inputs of equal names are shared.
@@ -14,10 +15,7 @@ export function beside(graph: Graph, other: Graph, prefix: string): { graph: Gra
       ...graph,
       nodes: [...graph.nodes, ...other.nodes.map((node) => renamed(node, nameOf))],
       inputs: [...graph.inputs, ...other.inputs.filter((input) => !shared.has(input.name))],
-      initializers: new Map([
-        ...graph.initializers,
-        ...[...other.initializers].map(([name, ref]) => [nameOf(name), { ...ref, name: nameOf(name) }] as const),
-      ]),
+      initializers: new Map([...graph.initializers, ...renamedTensors(other, nameOf)]),
     },
     nameOf,
   };
@@ -40,8 +38,15 @@ function inner(graph: Graph, nameOf: (value: string) => string): Graph {
     inputs: graph.inputs.map((input) => ({ ...input, name: nameOf(input.name) })),
     outputs: graph.outputs.map((output) => ({ ...output, name: nameOf(output.name) })),
     valueInfo: [],
-    initializers: new Map(
-      [...graph.initializers].map(([name, ref]) => [nameOf(name), { ...ref, name: nameOf(name) }] as const),
-    ),
+    initializers: renamedTensors(graph, nameOf),
   };
+}
+
+function renamedTensors(graph: Graph, nameOf: (value: string) => string): Map<string, TensorRef> {
+  return new Map(
+    [...graph.initializers].map(([name, ref]): [string, TensorRef] => {
+      const { dtype, dims, bytes } = ref;
+      return [nameOf(name), { name: nameOf(name), dtype, dims, bytes, read: () => ref.read() }];
+    }),
+  );
 }

@@ -7,11 +7,12 @@ import { GraphBuilder } from '../graph/builder';
 import type { Graph, GraphNode } from '../graph/graph';
 import { consumers } from '../graph/order';
 import { valueTypes } from '../graph/types';
+import { groupsOf } from '../ops/convolution';
 import { float32Tensor, memoryTensor, type Tensor, toFloat32 } from '../tensor/tensor';
 import type { Trainable } from './trainable';
 
 export interface ScaledPair {
-  /** Name of the factors' initializer, [r] (r per block for grouped convolutions, one after the other). */
+  /** Name of the factors' initializer, [r]. */
   readonly factors: string;
   /** Name of layer B's stored weight. */
   readonly weight: string;
@@ -26,7 +27,7 @@ export interface ScaledGraph {
 }
 
 /**
- * Puts factors on the second layer of each pair.
+ * Puts factors on the second layer of each pair; grouped convolutions are left as they are.
  * @param inners names of the values between layer A and layer B
  */
 export function withScaling(graph: Graph, inners: Iterable<string>): ScaledGraph {
@@ -72,10 +73,9 @@ export function foldScaling(weight: Tensor, { shape }: ScaledPair, factors: Tens
   return float32Tensor(data, weight.dims);
 }
 
-/** The axis of layer B's weight that counts bases; undefined where a factor per basis has no such axis. */
+/** The shape in which factors meet layer B's weight; undefined where no one axis counts the bases. */
 function spread(node: GraphNode, dims: readonly number[]): number[] | undefined {
   const axis = node.opType === 'MatMul' ? 0 : 1;
-  const isPlain = node.opType !== 'Conv' || (node.attributes.get('group') as { value?: number } | undefined)?.value === 1;
-  if (!['Conv', 'Gemm', 'MatMul'].includes(node.opType) || !isPlain) return undefined;
+  if (!['Conv', 'Gemm', 'MatMul'].includes(node.opType) || groupsOf(node) !== 1) return undefined;
   return dims.map((size, i) => (i === axis ? size : 1));
 }

@@ -1,0 +1,67 @@
+/**
+ * Augmentation of training images: a random crop after padding, and random horizontal flips. What happens to an image
+ * follows from the seed, the epoch and the image's number alone, so that it does not matter who prepares it, or when.
+ */
+import { seededRandom } from '../linalg/random';
+import type { Preprocessing } from '../protocol/facts';
+import type { Augment } from './batches';
+
+export interface Augmentation {
+  /** Pixels of padding on every side, out of which a window of the image's size is cut. */
+  readonly crop: number;
+  /** Whether every other image is mirrored left to right. */
+  readonly flip: boolean;
+}
+
+/** @returns undefined when nothing is to be changed */
+export function augmenter(
+  { crop, flip }: Augmentation,
+  { mean, std, layout }: Preprocessing,
+  seed: number,
+  epoch: number,
+): Augment | undefined {
+  if (crop === 0 && !flip) return undefined;
+  let scratch = new Float32Array(0);
+  return (image, [channels, height, width], index) => {
+    const random = seededRandom(mixed(seed, epoch, index));
+    const top = crop === 0 ? 0 : random.index(2 * crop + 1) - crop;
+    const left = crop === 0 ? 0 : random.index(2 * crop + 1) - crop;
+    const mirrors = flip && random.index(2) === 1;
+    if (top === 0 && left === 0 && !mirrors) return;
+    if (scratch.length !== image.length) scratch = new Float32Array(image.length);
+    scratch.set(image);
+    const planar = layout === 'NCHW';
+    const [pixelStep, planeStep] = planar ? [1, height * width] : [channels, 1];
+    for (let c = 0; c < channels; c++) {
+      // Padding is black: what a pixel of 0 becomes.
+      const black = -mean[mean.length === 1 ? 0 : c] / std[std.length === 1 ? 0 : c];
+      for (let y = 0; y < height; y++) {
+        const sourceY = y + top;
+        for (let x = 0; x < width; x++) {
+          const sourceX = (mirrors ? width - 1 - x : x) + left;
+          const inside = sourceY >= 0 && sourceY < height && sourceX >= 0 && sourceX < width;
+          image[c * planeStep + (y * width + x) * pixelStep] = inside
+            ? scratch[c * planeStep + (sourceY * width + sourceX) * pixelStep]
+            : black;
+        }
+      }
+    }
+  };
+}
+
+/** Numbers of images and epochs are small and alike; their seeds must not be (finalizer of MurmurHash3). */
+function mixed(seed: number, epoch: number, index: number): number {
+  const step = (hash: number, value: number): number => {
+    let h = Math.imul(hash ^ value, 0x9e3779b1);
+    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+    return h ^ (h >>> 16);
+  };
+  return step(step(step(0x2545f491, seed), epoch), index);
+}
+
+/** The order of an epoch's images, by number. */
+export function epochOrder(length: number, seed: number, epoch: number): Uint32Array {
+  const order = Uint32Array.from({ length }, (_, i) => i);
+  return seededRandom(mixed(seed, epoch, -1)).shuffle(order);
+}
