@@ -103,7 +103,7 @@ export class EspalierLayerTable extends LitElement {
         padding: 0 10px 0 18px;
       }
       :host {
-        --columns: minmax(110px, 3fr) minmax(52px, 1fr) minmax(84px, 1.4fr) minmax(76px, 1.2fr) 60px 92px 68px 84px
+        --columns: minmax(110px, 3fr) minmax(52px, 1fr) minmax(96px, 1.4fr) minmax(92px, 1.2fr) 60px 92px 68px 84px
           96px 24px minmax(60px, 3fr);
       }
       .head {
