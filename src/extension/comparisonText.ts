@@ -24,11 +24,11 @@ export function comparisonMarkdown({ a, b, layers, outputDifference, latency, ac
       : []),
     ...(accuracy ? [['Accuracy', share(accuracy.a), share(accuracy.b), points(accuracy.a, accuracy.b)]] : []),
   ];
-  const perLayer = layers.map((layer) => [
+  const perLayer = withParts(layers).map((layer) => [
     code(layer.name),
-    both(layer.a?.shape.join('×') ?? 'absent', layer.b?.shape.join('×') ?? 'absent'),
-    counted(layer.a?.params, layer.b?.params),
-    counted(layer.a?.macs, layer.b?.macs),
+    both(shapes(layer.a), shapes(layer.b)),
+    counted(sum(layer.a, 'params'), sum(layer.b, 'params')),
+    counted(sum(layer.a, 'macs'), sum(layer.b, 'macs')),
     layer.difference === null ? '–' : layer.difference === 0 ? 'equal' : layer.difference.toExponential(1),
   ]);
   const outputs =
@@ -49,6 +49,45 @@ export function comparisonMarkdown({ a, b, layers, outputDifference, latency, ac
   ].join('\n');
 }
 
+type Weight = NonNullable<ModelComparison['layers'][number]['a']>;
+
+/** A layer with everything that it consists of in either model. */
+interface Line {
+  readonly name: string;
+  readonly a: readonly Weight[];
+  readonly b: readonly Weight[];
+  readonly difference: number | null;
+}
+
+/** Layers that one model has whole and the other in parts (`conv1` as `conv1.basis` and `conv1.scaling`) are one line. */
+function withParts(layers: ModelComparison['layers']): Line[] {
+  const isPart = (part: ModelComparison['layers'][number], side: 'a' | 'b') =>
+    layers.some((whole) => whole[side] !== null && part[side] === null && part.name.startsWith(`${whole.name}.`));
+  const partsOf = (name: string, side: 'a' | 'b') =>
+    layers.filter((part) => part.name.startsWith(`${name}.`)).flatMap((part) => part[side] ?? []);
+  return layers
+    .filter((layer) => !isPart(layer, 'a') && !isPart(layer, 'b'))
+    .map(({ name, a, b, difference }) => ({
+      name,
+      a: a ? [a] : partsOf(name, 'a'),
+      b: b ? [b] : partsOf(name, 'b'),
+      difference,
+    }));
+}
+
+function shapes(weights: readonly Weight[]): string {
+  return weights.length === 0 ? 'absent' : weights.map(({ shape }) => shape.join('×')).join(' and ');
+}
+
+/** null when there is nothing to count, or a count is unknown. */
+function sum(weights: readonly Weight[], what: 'params' | 'macs'): number | null {
+  if (weights.length === 0) return null;
+  return weights.reduce<number | null>(
+    (total, { [what]: value }) => (total === null || value === null ? null : total + value),
+    0,
+  );
+}
+
 function amount(value: number | null): string {
   if (value === null) return '–';
   if (value < 100_000) return exact.format(value);
@@ -65,8 +104,8 @@ function change(a: number | null, b: number | null): string {
 }
 
 /** Both counts with the change, in one cell; once when they are equal. */
-function counted(a: number | null | undefined, b: number | null | undefined): string {
-  if (a === undefined || b === undefined || a === null || b === null) return both(amount(a ?? null), amount(b ?? null));
+function counted(a: number | null, b: number | null): string {
+  if (a === null || b === null) return both(amount(a), amount(b));
   return a === b ? amount(a) : `${amount(a)} → ${amount(b)} (${change(a, b)})`;
 }
 

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } f
 import {
   explorerContextMenu,
   explorerItem,
+  pick,
   runCommand,
   screenshot,
   switchTheme,
@@ -198,6 +199,26 @@ describe('pruning a model in VS Code', () => {
     await expectAccessible(editor, 'Espalier Model');
     await screenshot(page, `results-${theme}`);
     await editor.getByRole('tab', { name: 'Layers' }).click();
+  });
+
+  it('measures accuracy on images that the user chooses', async () => {
+    const { page } = journey;
+    await panel.locator('vscode-button', { hasText: 'Choose Images…' }).click();
+    await pick(page, 'shapes-test.dataset.json');
+    await panel.getByText('Judged by activations on the images.').waitFor();
+    await runButton().click();
+    await editor.getByRole('row', { name: /^Accuracy .+ %/ }).waitFor({ timeout: 90_000 });
+    await screenshot(page, 'accuracy');
+  });
+
+  it('repeats a recipe after a right-click', async () => {
+    const { page } = journey;
+    await runCommand(page, 'View: Show Explorer');
+    await explorerContextMenu(page, 'shapes-cnn.prune.json', 'Run Pruning Recipe');
+    panel = await panelFrame(page);
+    await eventually(() => target().inputValue()).toBe('40');
+    await panel.locator('vscode-button', { hasText: 'Cancel' }).waitFor();
+    await panel.getByText(/^Finished in/).waitFor({ timeout: 90_000 });
   });
 
   it('asks for nothing outside this machine and logs no errors', () => {

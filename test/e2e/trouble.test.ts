@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { explorerContextMenu, screenshot, webviewFrame } from '../harness/workbench';
+import { explorerContextMenu, runCommand, screenshot, toast, webviewFrame } from '../harness/workbench';
 import { begin, editorFrame, eventually, expectAccessible, type Journey, panelFrame } from './support';
 
 let journey: Journey | undefined;
@@ -49,6 +49,8 @@ describe('trouble', () => {
     const run = panel.locator('vscode-button', { hasText: /^\s*Run\s*$/ });
     expect(await run.getAttribute('disabled')).not.toBeNull();
     await panel.getByText('Running needs a trusted workspace.').waitFor();
+    await runCommand(page, 'Espalier: Run Pruning');
+    await toast(page, 'is not trusted').getByRole('button', { name: 'Manage Workspace Trust' }).waitFor();
     await screenshot(page, 'untrusted');
   });
 });

@@ -32,6 +32,9 @@ const models: ComparedModels = {
       b: { shape: [8, 2], params: 500, macs: 7 },
       difference: 0.0123,
     },
+    { name: 'conv3', a: { shape: [8, 8], params: 64, macs: 100 }, b: null, difference: null },
+    { name: 'conv3.basis', a: null, b: { shape: [2, 8], params: 16, macs: 30 }, difference: null },
+    { name: 'conv3.scaling', a: null, b: { shape: [8, 2], params: 16, macs: 20 }, difference: null },
   ],
   outputDifference: 0.01234,
   latency: null,
@@ -58,6 +61,7 @@ On the same input, the outputs differ by at most 1.234 % of the largest output.
 | \`conv1\` | 4×3×3×3 | 108 | 1,000 | equal |
 | \`x\\|'<b>'\` | 8×4 → absent | 32 → – | 32 → – | – |
 | \`conv2\` | 8×4 → 8×2 | 1,000 → 500 (−50 %) | – → 7 | 1.2e-2 |
+| \`conv3\` | 8×8 → 2×8 and 8×2 | 64 → 32 (−50 %) | 100 → 50 (−50 %) | – |
 `);
 });
 

@@ -107,6 +107,8 @@ export async function explorerContextMenu(page: Page, file: string, entry: strin
       const offered = (await entries.allInnerTexts()).filter(Boolean);
       if (!offered.includes(entry)) throw new Error(`it offers ${offered.join(', ')}`);
       await entries.getByText(entry, { exact: true }).click(patience);
+      // A menu that has only just opened ignores clicks.
+      await entries.first().waitFor({ state: 'hidden', ...patience });
       return null;
     } catch (error) {
       await page.keyboard.press('Escape');

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import {
   closeEditors,
+  extension,
+  failure,
   freshCopy,
   opened,
   ready,
@@ -130,5 +132,37 @@ describe('an open model', () => {
     writeFileSync(file, whole);
     const read = await until('the figures of the whole file', () => session.state.facts ?? undefined);
     assert.ok(read.totals.params > 0);
+  });
+
+  it('looks at images before it uses them, and judges by them from then on', async () => {
+    const model = freshCopy('images.onnx');
+    const session = await ready(model);
+    const description = readdirSync(workspaceFolder()).find((name) => name.endsWith('train.dataset.json'))!;
+    await vscode.commands.executeCommand('espalier.chooseData', {
+      model,
+      path: path.join(workspaceFolder(), description),
+    });
+    await session.settled();
+    assert.equal(session.state.error, null);
+    assert.equal(session.settings.data?.path, description);
+    assert.ok(session.state.dataset!.images > 0 && session.state.dataset!.labelled);
+    assert.equal(session.state.projection?.basis, 'activations');
+
+    const missing = { model, path: path.join(workspaceFolder(), 'nowhere') };
+    const error = await failure(vscode.commands.executeCommand('espalier.chooseData', missing));
+    assert.match(error.message, /nowhere/);
+    assert.equal(session.settings.data?.path, description);
+    session.undo();
+    await session.settled();
+    assert.equal(session.state.dataset, null);
+    assert.equal(session.state.projection?.basis, 'weights');
+  });
+
+  it('can be the sample, in a place that may be written to', async () => {
+    const uri = await vscode.commands.executeCommand<vscode.Uri>('espalier.openSample');
+    const session = await opened(uri);
+    assert.ok(session.state.facts!.layers.length > 1);
+    assert.ok(!uri.fsPath.startsWith(extension().extensionPath));
+    writeFileSync(path.join(path.dirname(uri.fsPath), 'beside.txt'), 'written');
   });
 });
