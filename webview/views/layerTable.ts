@@ -24,7 +24,7 @@ const headHeight = 28;
 /** Rows drawn beyond either edge, so that a quick scroll meets no gap. */
 const overscan = 8;
 /** Characters at the end of a long name that are always shown. */
-const nameTail = 14;
+const nameTail = 10;
 const sparklineSize = { width: 68, height: 20 };
 
 interface Column {
@@ -577,7 +577,7 @@ export class EspalierLayerTable extends LitElement {
 
 /** Long names differ at their end: the middle gives way, and the whole text is still there to read and find. */
 function layerName(name: string): string | TemplateResult {
-  if (name.length <= 2 * nameTail) return name;
+  if (name.length <= nameTail + 4) return name;
   return html`<span class="start ellipsis">${name.slice(0, -nameTail)}</span><span class="end">${name.slice(-nameTail)}</span>`;
 }
 
