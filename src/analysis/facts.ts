@@ -1,5 +1,5 @@
 /** Facts about a model as plain data for the screen and for `--json`, from its graph and, when known, its shapes. */
-import type { Graph, ModelMetadata, ValueInfo } from '../graph/graph';
+import { type Graph, type ModelMetadata, standardOpset, type ValueInfo } from '../graph/graph';
 import { opDef } from '../ops';
 import type { LayerFacts, ModelFacts, PortFacts } from '../protocol/facts';
 import { byteLength, elementCount } from '../tensor/dtype';
@@ -30,7 +30,7 @@ export function modelFacts(
     path: source.path,
     format: 'onnx',
     irVersion: metadata.irVersion,
-    opset: metadata.opsets.get('') ?? metadata.opsets.get('ai.onnx') ?? null,
+    opset: standardOpset(metadata),
     producer: [metadata.producerName, metadata.producerVersion].filter(Boolean).join(' '),
     inputs: graph.inputs.filter((input) => !graph.initializers.has(input.name)).map(port),
     outputs: graph.outputs.map(port),

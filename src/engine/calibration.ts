@@ -8,7 +8,7 @@ import type { Moments } from '../analysis/moments';
 import { consumers } from '../graph/order';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
-import { channelAxis, collectMoments } from '../runtime/moments';
+import { collectMoments, observedOutput } from '../runtime/moments';
 import { activationBasis, type OutputBasis, outputMetric } from '../surgery/bases';
 import { batchNormScale } from '../surgery/batchNorm';
 import { layerMatrix } from '../surgery/layerMatrix';
@@ -77,10 +77,7 @@ export async function calibrate(
   try {
     const count = Math.min(inputs.dataset.length, calibrationImages(settings, inputs.shape));
     const layers = opened.layers.filter((layer) => layer.reason === null && outputRank(opened, layer) !== null);
-    const observed = layers.map((layer) => {
-      const rank = outputRank(opened, layer) as number;
-      return { value: layer.node.outputs[0] as string, rank, channelAxis: channelAxis(layer, rank) };
-    });
+    const observed = layers.map((layer) => observedOutput(layer, outputRank(opened, layer) as number));
     let done = 0;
     const moments = await collectMoments(
       opened.model.graph,

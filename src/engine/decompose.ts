@@ -4,13 +4,13 @@
  */
 import type { Layer } from '../analysis/layers';
 import { layerUnknown } from '../errors';
-import type { Graph, GraphNode } from '../graph/graph';
+import { type Graph, type GraphNode, standardOpset } from '../graph/graph';
 import { freshNames } from '../graph/names';
 import { consumers } from '../graph/order';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { Plan } from '../prune/plan';
-import { channelAxis, collectCrossMoments } from '../runtime/moments';
+import { collectCrossMoments, observedOutput } from '../runtime/moments';
 import type { SessionOptions } from '../runtime/session';
 import { factorsOf, outputMetric, weightBasis } from '../surgery/bases';
 import { batchNormScale } from '../surgery/batchNorm';
@@ -20,6 +20,7 @@ import {
   type Replacement,
   recombined,
   replaceNodes,
+  type Site,
   twoLayers,
 } from '../surgery/factorize';
 import { type LayerMatrix, layerMatrix } from '../surgery/layerMatrix';
@@ -82,11 +83,11 @@ export async function decompose(
     await refitAll(opened, parts, settings, calibration.images, inputs, session, context);
   }
   const build = (form: (part: Part) => 'two-layers' | 'recombined') => {
-    const fresh = freshNames(graph);
+    const site = siteOf(opened);
     const replacements = new Map<GraphNode, Replacement>();
     for (const part of parts) {
       const make = form(part) === 'two-layers' ? twoLayers : recombined;
-      replacements.set(part.layer.node, make(part.layer, part.matrix, part.factors, fresh));
+      replacements.set(part.layer.node, make(part.layer, part.matrix, part.factors, site));
     }
     return { replacements, graph: replaceNodes(graph, replacements, metadata.irVersion) };
   };
@@ -98,6 +99,10 @@ export async function decompose(
     for (const node of pruned.replacements.get(layer.node)?.nodes ?? [layer.node]) owners.set(node, layer.name);
   }
   return { graph: pruned.graph, masked: masked.graph, owners };
+}
+
+function siteOf({ model: { graph, metadata } }: OpenedModel): Site {
+  return { opset: standardOpset(metadata) ?? 1, fresh: freshNames(graph) };
 }
 
 /** In graph order, so that each layer is fitted to inputs that the layers before it have already changed. */
@@ -122,17 +127,17 @@ async function refitAll(
     const rank = outputRank(opened, layer);
     // A bias that is computed at run time is not ours to replace.
     if (rank === null || !effectiveBias(layer, matrix.blocks * matrix.outputs)) continue;
-    const fresh = freshNames(graph);
+    const site = siteOf(opened);
     const replacements = new Map(
-      parts.slice(0, i + 1).map((p) => [p.layer.node, twoLayers(p.layer, p.matrix, p.factors, fresh)]),
+      parts.slice(0, i + 1).map((p) => [p.layer.node, twoLayers(p.layer, p.matrix, p.factors, site)]),
     );
     const pruned = replaceNodes(graph, replacements, metadata.irVersion);
     const inner = replacements.get(layer.node)?.inner as string;
-    const axis = channelAxis(layer, rank);
+    const output = observedOutput(layer, rank);
     const moments = await collectCrossMoments(
       metadata,
-      { graph, value: layer.node.outputs[0] as string, rank, channelAxis: axis },
-      { graph: pruned, value: inner, rank, channelAxis: axis },
+      { ...output, graph },
+      { ...output, value: inner, graph: pruned },
       inputs.feeds({ count: images, seed: settings.seed, signal }),
       { ...session, signal },
     );

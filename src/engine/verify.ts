@@ -5,15 +5,17 @@
 import { verificationFailed } from '../errors';
 import type { Model } from '../formats/model';
 import { serializeGraph } from '../formats/onnx/serialize';
-import type { Graph } from '../graph/graph';
+import { type Graph, standardOpset } from '../graph/graph';
 import type { Totals } from '../protocol/facts';
 import type { Check } from '../protocol/plan';
 import { createSession } from '../runtime/session';
+import type { DataType } from '../tensor/dtype';
 import { type Tensor, toFloat64 } from '../tensor/tensor';
 import { OpenModels } from './models';
 
-/** Largest difference of outputs, relative to the largest output: float32 sums in another order. */
+/** Largest difference of outputs, relative to the largest output: sums in another order, with the weights' precision. */
 const TOLERANCE = 1e-3;
+const TOLERANCES: Readonly<Partial<Record<DataType, number>>> = { float16: 3e-2, bfloat16: 2e-1 };
 
 export interface Expected {
   readonly original: Model;
@@ -34,7 +36,11 @@ export async function verifyCandidate(path: string, expected: Expected): Promise
       sameMetadata(expected.original, candidate.model),
       ...sameCounts(expected.totals, candidate.facts.totals),
     ];
-    if (expected.feeds) checks.push(await sameOutputs(path, expected, expected.feeds));
+    const tolerance = Math.max(
+      ...candidate.layers.map(({ weight }) => TOLERANCES[weight.dtype] ?? TOLERANCE),
+      TOLERANCE,
+    );
+    if (expected.feeds) checks.push(await sameOutputs(path, expected, expected.feeds, tolerance));
     const failed = checks.find((check) => !check.passed);
     if (failed) throw verificationFailed({ check: failed.name, detail: failed.detail });
     return checks;
@@ -65,11 +71,10 @@ function sameMetadata(a: Model, b: Model): Check {
       [...metadata.properties],
       metadata.functions,
     ]);
-  const opset = b.metadata.opsets.get('') ?? b.metadata.opsets.get('ai.onnx');
   return {
     name: 'Metadata is unchanged',
     passed: text(a) === text(b),
-    detail: `IR ${b.metadata.irVersion}, opset ${opset}, ${b.metadata.properties.size} properties`,
+    detail: `IR ${b.metadata.irVersion}, opset ${standardOpset(b.metadata)}, ${b.metadata.properties.size} properties`,
   };
 }
 
@@ -85,6 +90,7 @@ async function sameOutputs(
   path: string,
   { masked, original }: Expected,
   feeds: Readonly<Record<string, Tensor>>,
+  tolerance: number,
 ): Promise<Check> {
   const [a, b] = [await outputsOf(serializeGraph(masked, original.metadata), feeds), await outputsOf(path, feeds)];
   let worst = 0;
@@ -98,8 +104,8 @@ async function sameOutputs(
   }
   return {
     name: 'Outputs equal the masked model’s',
-    passed: worst <= TOLERANCE,
-    detail: `largest difference ${worst.toExponential(1)} of the largest value${name ? ` in '${name}'` : ''}, tolerance ${TOLERANCE}`,
+    passed: worst <= tolerance,
+    detail: `largest difference ${worst.toExponential(1)} of the largest value${name ? ` in '${name}'` : ''}, tolerance ${tolerance}`,
   };
 }
 

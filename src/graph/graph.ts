@@ -87,6 +87,11 @@ export interface ModelMetadata {
   readonly [origin]?: Origin;
 }
 
+/** Version of the standard operator set that a model imports; null when it imports none. */
+export function standardOpset({ opsets }: Pick<ModelMetadata, 'opsets'>): number | null {
+  return opsets.get('') ?? opsets.get('ai.onnx') ?? null;
+}
+
 type ValueOf<K extends Attribute['kind']> =
   Extract<Attribute, { kind: K }> extends { readonly value: infer V } ? V : never;
 

@@ -6,25 +6,41 @@ import type { Layer } from '../analysis/layers';
 import type { CrossMoments, Moments } from '../analysis/moments';
 import { serializeGraph } from '../formats/onnx/serialize';
 import { reduceSum } from '../graph/build';
-import { type Graph, type GraphNode, ints, type ModelMetadata, makeNode, type ValueInfo } from '../graph/graph';
+import {
+  type Graph,
+  type GraphNode,
+  int,
+  ints,
+  type ModelMetadata,
+  makeNode,
+  standardOpset,
+  type ValueInfo,
+} from '../graph/graph';
 import { freshNames } from '../graph/names';
 import { upstream } from '../graph/order';
-import { int64Tensor, memoryTensor, type Tensor, type TensorRef, toFloat32 } from '../tensor/tensor';
+import { type DataType, dataTypes } from '../tensor/dtype';
+import { int64Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
 import { createSession, type SessionOptions } from './session';
 
 /** One batch of inputs. */
 export type Feeds = Readonly<Record<string, Tensor>>;
 
-/** A value whose moments are wanted: its rank, and which axis counts channels. */
+/** A value whose moments are wanted: its type and rank, and which axis counts channels. */
 export interface Observed {
   readonly value: string;
+  readonly dtype: DataType;
   readonly rank: number;
   readonly channelAxis: number;
 }
 
-/** Where a layer's output counts its channels. */
-export function channelAxis(layer: Layer, rank: number): number {
-  return layer.node.opType === 'MatMul' ? rank - 1 : 1;
+/** A layer's output, whose number of axes is known from running the model. */
+export function observedOutput({ node, weight }: Layer, rank: number): Observed {
+  return {
+    value: node.outputs[0] as string,
+    dtype: weight.dtype,
+    rank,
+    channelAxis: node.opType === 'MatMul' ? rank - 1 : 1,
+  };
 }
 
 /**
@@ -72,8 +88,8 @@ class PairSums {
   private count = 0;
 
   add(results: Readonly<Record<string, Tensor>>, { product, sum, size }: MomentOutputs): void {
-    const p = toFloat32(results[product] as Tensor);
-    const s = toFloat32(results[sum] as Tensor);
+    const p = toFloat64(results[product] as Tensor);
+    const s = toFloat64(results[sum] as Tensor);
     if (!this.count) {
       this.product = new Float64Array(p.length);
       this.sum = new Float64Array(s.length);
@@ -90,7 +106,7 @@ class PairSums {
   }
 }
 
-function addInto(total: Float64Array, part: Float32Array): void {
+function addInto(total: Float64Array, part: Float64Array): void {
   for (let i = 0; i < total.length; i++) total[i] = (total[i] as number) + (part[i] as number);
 }
 
@@ -131,7 +147,7 @@ function momentProgram(graph: Graph, metadata: ModelMetadata, observed: readonly
 
 /** Emits the nodes that turn values into [channels, positions] and multiply them. */
 function flattenKit(fresh: (wish: string) => string, metadata: ModelMetadata) {
-  const opset = metadata.opsets.get('') ?? metadata.opsets.get('ai.onnx') ?? 1;
+  const opset = standardOpset(metadata) ?? 1;
   const initializers: TensorRef[] = [];
   const constant = (values: readonly number[]): string => {
     const name = fresh('moment_constant');
@@ -146,9 +162,13 @@ function flattenKit(fresh: (wish: string) => string, metadata: ModelMetadata) {
     return output;
   };
   return {
-    flatten({ value, rank, channelAxis: axis }: Observed, nodes: GraphNode[]): string {
+    flatten({ value, dtype, rank, channelAxis: axis }: Observed, nodes: GraphNode[]): string {
       const perm = [axis, ...Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis)];
-      const moved = emit(nodes, (output) => makeNode('Transpose', [value], [output], { perm: ints(perm) }));
+      const { bits } = dataTypes[dtype];
+      const to = int(dataTypes.float32.code);
+      // Sums over thousands of positions leave the range of 16-bit floats.
+      const wide = bits < 32 ? emit(nodes, (output) => makeNode('Cast', [value], [output], { to })) : value;
+      const moved = emit(nodes, (output) => makeNode('Transpose', [wide], [output], { perm: ints(perm) }));
       return emit(nodes, (output) => makeNode('Reshape', [moved, flat], [output]));
     },
     product(a: string, b: string, nodes: GraphNode[]): string {
@@ -197,12 +217,7 @@ export async function collectCrossMoments(
       const Y = await runY.run(feeds, [y.value]);
       const Z = await runZ.run(feeds, [z.value]);
       const found = await pair.run({ Y: Y[y.value] as Tensor, Z: Z[z.value] as Tensor });
-      const [yz, zz, sy, sz] = ['YZ', 'ZZ', 'sumY', 'sumZ'].map((name) => toFloat32(found[name] as Tensor)) as [
-        Float32Array,
-        Float32Array,
-        Float32Array,
-        Float32Array,
-      ];
+      const [yz, zz, sy, sz] = ['YZ', 'ZZ', 'sumY', 'sumZ'].map((name) => toFloat64(found[name] as Tensor));
       if (!count) {
         YZ = new Float64Array(yz.length);
         ZZ = new Float64Array(zz.length);
@@ -242,14 +257,14 @@ function prefixSession(
 
 function pairProgram(metadata: ModelMetadata, y: Observed, z: Observed): Graph {
   const ports = [
-    { name: 'Y', rank: y.rank },
-    { name: 'Z', rank: z.rank },
+    { ...y, name: 'Y' },
+    { ...z, name: 'Z' },
   ];
   const empty: Graph = {
     name: 'pair',
     nodes: [],
     inputs: ports.map(
-      ({ name, rank }): ValueInfo => ({ name, dtype: 'float32', shape: Array.from({ length: rank }, () => '') }),
+      ({ name, dtype, rank }): ValueInfo => ({ name, dtype, shape: Array.from({ length: rank }, () => '') }),
     ),
     outputs: [],
     valueInfo: [],

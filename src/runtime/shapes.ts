@@ -14,6 +14,7 @@ import {
   int,
   type ModelMetadata,
   makeNode,
+  standardOpset,
   type ValueInfo,
 } from '../graph/graph';
 import { freshNames } from '../graph/names';
@@ -131,7 +132,7 @@ function probeGraph(graph: Graph, metadata: ModelMetadata, layers: readonly Laye
   const fresh = freshNames(graph);
   const initializers = new Map<string, TensorRef>();
   const byNode = new Map(layers.filter((layer) => layer.path.length === 0).map((layer) => [layer.node, layer]));
-  const opset = metadata.opsets.get('') ?? metadata.opsets.get('ai.onnx') ?? 1;
+  const opset = standardOpset(metadata) ?? 1;
   const nodes: GraphNode[] = [];
   const zero = fresh('probe_zero');
   initializers.set(zero, memoryTensor(zero, int64Tensor([0])));
@@ -177,7 +178,7 @@ function thinned(
   if (weight.via.some((n) => n.opType === 'DequantizeLinear') || weight.ref.bytes < 1024) return undefined;
   const thin = (axis: number, small: readonly number[], changes: GraphNode['attributes'] = new Map()): GraphNode[] => {
     const W = fresh('probe_weight');
-    const type = weight.ref.dtype;
+    const type = weight.dtype;
     initializers.set(
       W,
       memoryTensor(W, {

@@ -4,10 +4,11 @@
  * every declared shape of the model stays true.
  */
 import type { Layer } from '../analysis/layers';
+import { isFloatWeight, readWeight } from '../analysis/weights';
 import { attribute, float, type Graph, type GraphNode, int, ints, makeNode, type ValueInfo } from '../graph/graph';
 import { multiply, transpose } from '../linalg/matrix';
 import { elementCount } from '../tensor/dtype';
-import { fromFloat, memoryTensor, type TensorRef, toFloat64 } from '../tensor/tensor';
+import { fromFloat, memoryTensor, type TensorRef } from '../tensor/tensor';
 import { withoutDeadWeights } from './deadWeights';
 import { type LayerMatrix, toLayerOrder } from './layerMatrix';
 
@@ -33,16 +34,19 @@ export interface Replacement {
 
 type FloatType = 'float32' | 'float64' | 'float16' | 'bfloat16';
 
+/** The model that a replacement goes into. */
+export interface Site {
+  /** Version of its standard operator set. */
+  readonly opset: number;
+  /** Names that are not taken in it. */
+  fresh(wish: string): string;
+}
+
 /** Two nodes in place of the layer's one. */
-export function twoLayers(
-  layer: Layer,
-  matrix: LayerMatrix,
-  factors: Factors,
-  fresh: (wish: string) => string,
-): Replacement {
+export function twoLayers(layer: Layer, matrix: LayerMatrix, factors: Factors, { opset, fresh }: Site): Replacement {
   const { blocks, outputs, inputs } = matrix;
   const { rank } = factors;
-  const dtype = layer.weight.ref.dtype as FloatType;
+  const dtype = layer.weight.dtype as FloatType;
   const node = layer.node;
   const inner = fresh(`${layer.name}/basis`);
   const nameA = fresh(`${layer.name}.basis.weight`);
@@ -80,20 +84,17 @@ export function twoLayers(
     };
   }
   if (node.opType === 'Gemm') {
-    // alpha moves into B; beta stays with the bias it belongs to.
-    const alpha = attribute(node, 'alpha', 'float') ?? 1;
+    // alpha is in the factors; beta stays with the bias it belongs to.
     const beta = factors.bias ? undefined : attribute(node, 'beta', 'float');
     store(nameA, factors.A, [rank, inputs]);
-    store(
-      nameB,
-      factors.B.map((b) => alpha * b),
-      [outputs, rank],
-    );
+    store(nameB, factors.B, [outputs, rank]);
+    // Gemm could not do without a bias before opset 11.
+    const none = opset < 11 ? [store(fresh(`${layer.name}.basis.bias`), new Float64Array(1), [])] : [];
     return {
       nodes: [
         makeNode(
           'Gemm',
-          [X, nameA],
+          [X, nameA, ...none],
           [inner],
           { transA: node.attributes.get('transA'), transB: int(1) },
           nodeName('basis'),
@@ -123,14 +124,9 @@ export function twoLayers(
 }
 
 /** One node of the original shape: W' = B·A (algorithm 1.7, recombine). */
-export function recombined(
-  layer: Layer,
-  matrix: LayerMatrix,
-  factors: Factors,
-  fresh: (wish: string) => string,
-): Replacement {
+export function recombined(layer: Layer, matrix: LayerMatrix, factors: Factors, { fresh }: Site): Replacement {
   const { blocks, outputs, inputs } = matrix;
-  const dtype = layer.weight.ref.dtype as FloatType;
+  const dtype = layer.weight.dtype as FloatType;
   const product: LayerMatrix = { ...matrix, values: multiplyBlocks(factors, blocks, outputs, inputs) };
   const weight = memoryTensor(
     fresh(`${layer.name}.recombined.weight`),
@@ -139,7 +135,9 @@ export function recombined(
   const initializers = [weight];
   const { node } = layer;
   const inputsOf = node.inputs.map((name, i) => (i === layer.weightInput ? weight.name : name));
-  if (!factors.bias) return { nodes: [{ ...node, inputs: inputsOf }], initializers, inner: null };
+  const attributes = new Map(node.attributes);
+  attributes.delete('alpha'); // is in the factors
+  if (!factors.bias) return { nodes: [{ ...node, inputs: inputsOf, attributes }], initializers, inner: null };
   const bias = memoryTensor(fresh(`${layer.name}.recombined.bias`), fromFloat(factors.bias, dtype, [blocks * outputs]));
   initializers.push(bias);
   if (layer.rule.bias === undefined) {
@@ -151,20 +149,27 @@ export function recombined(
     };
   }
   inputsOf[layer.rule.bias] = bias.name;
-  const attributes = new Map(node.attributes);
   attributes.delete('beta');
   return { nodes: [{ ...node, inputs: inputsOf, attributes }], initializers, inner: null };
 }
 
-/** The layer's bias as it acts on each output (Gemm's beta included); zeros without one; null when its form is unusual. */
+/** Whether the layer adds the same stored number, or none, to an output everywhere: what a new bias could replace. */
+export function hasPlainBias(layer: Layer, outputs: number): boolean {
+  const { bias } = layer;
+  if (!ownBias(layer)) return true;
+  if (!bias || !isFloatWeight(bias)) return false;
+  const count = elementCount(bias.dims);
+  // A Gemm's may also differ from row to row.
+  return count === (bias.dims.at(-1) ?? 1) && (count === 1 || count === outputs);
+}
+
+/** The layer's bias as it acts on each output (Gemm's beta included), zeros without one; null when it is not plain. */
 export function effectiveBias(layer: Layer, outputs: number): Float64Array | null {
-  const name = ownBias(layer);
-  if (!name) return new Float64Array(outputs);
-  if (!layer.bias) return null; // computed at run time
-  const values = toFloat64(layer.bias.ref.read());
+  if (!hasPlainBias(layer, outputs)) return null;
+  const values = layer.bias && readWeight(layer.scope, layer.bias);
+  if (!values) return new Float64Array(outputs);
   const beta = attribute(layer.node, 'beta', 'float') ?? 1;
-  if (values.length === outputs) return values.map((b) => beta * b);
-  return values.length === 1 ? new Float64Array(outputs).fill(beta * (values[0] as number)) : null;
+  return Float64Array.from({ length: outputs }, (_, o) => beta * (values.length === 1 ? values[0] : values[o]));
 }
 
 function ownBias({ node, rule }: Layer): string | undefined {

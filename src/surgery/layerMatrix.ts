@@ -1,10 +1,11 @@
 /**
  * A layer's weight as output-major matrices, and back. Whatever the operator stores, a block here is row-major
- * [outputs, inputs]: row o holds the weights that make output channel (or unit) o of its group.
+ * [outputs, inputs]: row o holds the weights that make output channel (or unit) o of its group, Gemm's alpha included.
  */
 import type { Layer } from '../analysis/layers';
 import { readWeight } from '../analysis/weights';
 import { weightNotReadable } from '../errors';
+import { attribute } from '../graph/graph';
 import { transpose } from '../linalg/matrix';
 
 export interface LayerMatrix {
@@ -22,12 +23,13 @@ export function layerMatrix(layer: Layer): LayerMatrix {
   const data = readWeight(layer.scope, layer.weight);
   if (!data || !layer.matrices) throw weightNotReadable({ layer: layer.name });
   const { blocks, rows, cols, outputsAre } = layer.matrices;
-  const values = data instanceof Float64Array ? data : Float64Array.from(data);
+  const alpha = attribute(layer.node, 'alpha', 'float') ?? 1;
+  const values = alpha === 1 && data instanceof Float64Array ? data : Float64Array.from(data, (w) => alpha * w);
   if (outputsAre === 'rows') return { blocks, outputs: rows, inputs: cols, values };
   return { blocks, outputs: cols, inputs: rows, values: transposeBlocks(values, blocks, rows, cols) };
 }
 
-/** The values of an output-major matrix in the order the layer's own weight tensor has. */
+/** The values of an output-major matrix in the order the layer's own weight tensor has; alpha stays in them. */
 export function toLayerOrder(layer: Layer, matrix: LayerMatrix): Float64Array {
   if (layer.matrices?.outputsAre === 'rows') return matrix.values;
   return transposeBlocks(matrix.values, matrix.blocks, matrix.outputs, matrix.inputs);
