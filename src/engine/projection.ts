@@ -2,7 +2,7 @@
 import type { PruneSettings } from '../protocol/recipe';
 import { type BasisPlan, type Energies, planBasis } from '../prune/basis';
 import type { LayerShape } from '../prune/cost';
-import { effectiveBias } from '../surgery/factorize';
+import { hasPlainBias } from '../surgery/factorize';
 import { dataTypes, elementCount } from '../tensor/dtype';
 import type { OpenedModel } from './models';
 import type { WeightEnergies } from './singularValues';
@@ -19,21 +19,18 @@ export function projectPlan(
 ): BasisPlan {
   const basis = calibrated ? 'activations' : 'weights';
   const shapes = new Map<string, LayerShape>();
-  for (const [i, layer] of opened.layers.entries()) {
-    const facts = opened.facts.layers[i] as LayerShape['facts'];
-    if (!layer.matrices || !facts.matrices) continue;
-    const outputs =
-      layer.matrices.blocks * (layer.matrices.outputsAre === 'rows' ? layer.matrices.rows : layer.matrices.cols);
-    const bias = layer.bias ? elementCount(layer.bias.dims) : 0;
-    const newBias = calibrated?.has(layer.name) === true && effectiveBias(layer, outputs) !== null;
-    shapes.set(layer.name, {
-      facts,
-      weightTensor: layer.weight.ref.name,
-      biasTensor: layer.bias?.ref.name ?? null,
-      bias,
-      biasAfter: newBias ? outputs : bias,
-      newBias,
-      elementBytes: dataTypes[layer.weight.ref.dtype].bits / 8,
+  for (const [i, { name, matrices, weight, bias }] of opened.layers.entries()) {
+    if (!matrices) continue;
+    const outputs = matrices.blocks * (matrices.outputsAre === 'rows' ? matrices.rows : matrices.cols);
+    const elementBytes = dataTypes[weight.dtype].bits / 8;
+    const writesBias = calibrated?.has(name) && hasPlainBias(opened.layers[i], outputs);
+    shapes.set(name, {
+      facts: opened.facts.layers[i],
+      weightTensor: weight.ref.name,
+      biasTensor: bias?.ref.name ?? null,
+      bias: { params: bias ? elementCount(bias.dims) : 0, bytes: bias?.ref.bytes ?? 0 },
+      newBias: writesBias ? { params: outputs, bytes: outputs * elementBytes } : null,
+      elementBytes,
     });
   }
   return planBasis(

@@ -5,7 +5,7 @@
 import * as os from 'node:os';
 import path from 'node:path';
 import { spectrumOf } from '../analysis/spectrum';
-import { layerUnknown, UserError } from '../errors';
+import { layerUnknown } from '../errors';
 import type { Spectrum } from '../protocol/facts';
 import type { LayerDetail } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
@@ -26,7 +26,7 @@ import { type OpenedModel, OpenModels } from './models';
 import { projectPlan } from './projection';
 import { runPrune } from './run';
 import { saveRun } from './save';
-import { SingularValues, type WeightEnergies } from './singularValues';
+import { isAboutTheWeight, SingularValues, type WeightEnergies } from './singularValues';
 import { createSpectraPool } from './spectra/pool';
 import { timingFeeds } from './timing';
 
@@ -89,7 +89,7 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
     try {
       return spectrumOf(name, await values.of(opened, layer, { interactive: true }), blocks, rows, cols);
     } catch (error) {
-      if (error instanceof UserError && error.code !== 'cancelled') return null;
+      if (isAboutTheWeight(error)) return null;
       throw error;
     }
   };

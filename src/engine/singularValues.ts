@@ -80,13 +80,19 @@ export class SingularValues {
           const values = await this.of(opened, layer, { scale: readers && batchNormScale(layer, readers) });
           energies.set(layer.name, energyOf(values, layer.matrices.blocks));
         } catch (error) {
-          if (!(error instanceof UserError) || error.code === 'cancelled') throw error;
+          if (!isAboutTheWeight(error)) throw error;
           reasons.set(layer.name, error.message);
         }
       }),
     );
     return { energies, reasons };
   }
+}
+
+/** Whether an error says something of the layer's weight, and not of the computation. */
+export function isAboutTheWeight(error: unknown): error is UserError {
+  const codes = ['weight-not-readable', 'non-finite-matrix', 'matrix-too-large'];
+  return error instanceof UserError && codes.includes(error.code);
 }
 
 function energyOf(values: Float64Array, blocks: number): Float64Array {

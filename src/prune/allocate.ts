@@ -6,42 +6,45 @@
 export interface Candidate {
   /** Scores of the bases in the order they are kept, never increasing. */
   readonly scores: Float64Array;
-  /** Cost at a rank; `null` stands for the layer left whole. */
-  cost(rank: number | null): number;
   /** Ranks above this leave the layer whole: it would not pay. */
   readonly maxUsefulRank: number;
 }
 
+/** Rank per candidate, null for a layer left whole. */
+export type Ranks = readonly (number | null)[];
+
 export interface Allocation {
-  /** Rank per candidate, null for a layer left whole. */
-  readonly ranks: readonly (number | null)[];
+  readonly ranks: Ranks;
   readonly threshold: number;
-  readonly cost: number;
   /** Whether the budget was met. */
   readonly met: boolean;
 }
 
 /**
- * @param budget upper bound of the summed cost of all candidates
+ * @param cost of all candidates together
+ * @param budget upper bound of that cost
  * @param multiple ranks are rounded up to a multiple of this, within the number of scores
+ * @returns the ranks of the smallest threshold that meets the budget, or of the largest one when none does
  */
-export function allocateRanks(candidates: readonly Candidate[], budget: number, multiple = 1): Allocation {
+export function allocateRanks(
+  candidates: readonly Candidate[],
+  cost: (ranks: Ranks) => number,
+  budget: number,
+  multiple = 1,
+): Allocation {
   const at = (threshold: number): Allocation => {
-    const ranks = candidates.map((c) => rankAt(c, threshold, multiple));
-    const cost = ranks.reduce<number>((sum, rank, i) => sum + (candidates[i] as Candidate).cost(rank), 0);
-    return { ranks, threshold, cost, met: cost <= budget };
+    const ranks = candidates.map((candidate) => rankAt(candidate, threshold, multiple));
+    return { ranks, threshold, met: cost(ranks) <= budget };
   };
-  const thresholds = Float64Array.from(new Set(candidates.flatMap((c) => [...c.scores]))).sort();
-  const whole = at(Number.NEGATIVE_INFINITY);
-  if (whole.met || thresholds.length === 0) return whole;
+  const none: Allocation = { ranks: candidates.map(() => null), threshold: Number.NEGATIVE_INFINITY, met: false };
+  if (cost(none.ranks) <= budget) return { ...none, met: true };
+  const thresholds = Float64Array.from(new Set(candidates.flatMap((candidate) => [...candidate.scores]))).sort();
   let best = at(Number.POSITIVE_INFINITY);
-  if (!best.met) return best;
-  // The smallest threshold that meets the budget.
   let low = 0;
-  let high = thresholds.length - 1;
+  let high = best.met ? thresholds.length - 1 : -1;
   while (low <= high) {
     const middle = (low + high) >> 1;
-    const found = at(thresholds[middle] as number);
+    const found = at(thresholds[middle]);
     if (found.met) {
       best = found;
       high = middle - 1;
@@ -52,7 +55,7 @@ export function allocateRanks(candidates: readonly Candidate[], budget: number, 
 
 function rankAt({ scores, maxUsefulRank }: Candidate, threshold: number, multiple: number): number | null {
   let kept = 0;
-  while (kept < scores.length && (scores[kept] as number) >= threshold) kept++;
+  while (kept < scores.length && scores[kept] >= threshold) kept++;
   const rank = roundRank(kept, multiple, scores.length);
   return rank <= maxUsefulRank ? rank : null;
 }

@@ -11,40 +11,37 @@ export interface Cost {
   readonly bytes: number;
 }
 
+/** Elements and bytes of a stored tensor; zeros where there is none. */
+export type Size = Pick<Cost, 'params' | 'bytes'>;
+
 export interface LayerShape {
   readonly facts: LayerFacts;
   /** Names of the stored tensors; null without a bias. Two layers may share one. */
   readonly weightTensor: string;
   readonly biasTensor: string | null;
-  /** Elements of the bias today. */
-  readonly bias: number;
-  /** Elements of the bias after a factorization: an activation basis adds one where there is none. */
-  readonly biasAfter: number;
-  /** Whether a factorization writes a bias of its own instead of reading the one there is. */
-  readonly newBias: boolean;
-  /** Bytes of one element. */
+  /** The bias today. */
+  readonly bias: Size;
+  /** The bias that a factorization writes instead of reading the one there is; null when it writes none. */
+  readonly newBias: Size | null;
+  /** Bytes of one element of the weights that a factorization writes. */
   readonly elementBytes: number;
 }
 
-/** The layer as it is. */
-export function originalCost({ facts }: LayerShape): Cost {
-  return { macs: facts.macs, params: facts.params, bytes: facts.bytes };
-}
-
 /** The layer as two, at a rank per block. */
-export function factorizedCost({ facts, biasAfter, elementBytes }: LayerShape, rank: number): Cost {
+export function factorizedCost(shape: LayerShape, rank: number): Cost {
+  const { facts } = shape;
   const { blocks, rows, cols } = facts.matrices as NonNullable<LayerFacts['matrices']>;
   const weights = blocks * rank * (rows + cols);
   const positions = facts.macs === null ? null : facts.macs / (blocks * rows * cols);
-  return {
-    macs: positions === null ? null : positions * weights,
-    params: weights + biasAfter,
-    bytes: (weights + biasAfter) * elementBytes,
-  };
+  return withBias(shape, weights, positions === null ? null : positions * weights);
 }
 
 /** The layer rebuilt from a rank as one layer of its original shape: only a bias may have come. */
-export function recombinedCost({ facts, bias, biasAfter, elementBytes }: LayerShape): Cost {
-  const added = biasAfter - bias;
-  return { macs: facts.macs, params: facts.params + added, bytes: facts.bytes + added * elementBytes };
+export function recombinedCost(shape: LayerShape): Cost {
+  return withBias(shape, shape.facts.params - shape.bias.params, shape.facts.macs);
+}
+
+function withBias({ bias, newBias, elementBytes }: LayerShape, weights: number, macs: number | null): Cost {
+  const { params, bytes } = newBias ?? bias;
+  return { macs, params: weights + params, bytes: weights * elementBytes + bytes };
 }

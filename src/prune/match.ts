@@ -1,0 +1,30 @@
+/** Layers by name or glob, as recipes name them. A glob's '*' also crosses dots and slashes: layer names are no paths. */
+import picomatch from 'picomatch';
+import type { LayerOverride } from '../protocol/recipe';
+
+/** Whether one of the globs matches a layer. */
+export function matchAny(globs: readonly string[]): (name: string) => boolean {
+  const matchers = globs.map(matcher);
+  return (name) => matchers.some((matches) => matches(name));
+}
+
+/** The last override that matches a layer. */
+export function matchOverrides(overrides: readonly LayerOverride[]): (name: string) => LayerOverride | undefined {
+  const exact = new Map<string, number>();
+  const globs: { index: number; matches: (name: string) => boolean }[] = [];
+  overrides.forEach(({ match }, index) => {
+    exact.set(match, index);
+    if (/[*?[\]{}!()]/.test(match)) globs.push({ index, matches: matcher(match) });
+  });
+  return (name) => {
+    let last = exact.get(name) ?? -1;
+    for (const { index, matches } of globs) if (index > last && matches(name)) last = index;
+    return overrides[last];
+  };
+}
+
+function matcher(glob: string): (name: string) => boolean {
+  // bash: '*' spans separators.
+  const matches = picomatch(glob, { bash: true, dot: true, nonegate: true });
+  return (name) => name === glob || matches(name);
+}
