@@ -3,7 +3,7 @@
  * which may hold the focus), so 20,000 layers scroll like twenty. The grid itself has the focus; arrows move the
  * selection (WAI-ARIA grid with `aria-activedescendant`), Tab goes into the selected row's controls.
  */
-import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
+import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
@@ -17,10 +17,9 @@ import { Memo } from '../memo';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
+import { headHeight, layerTableStyles, rowHeight } from './layerTableStyles';
 import { blank, noticeStyles } from './notices';
 
-export const rowHeight = 27;
-const headHeight = 28;
 /** Rows drawn beyond either edge, so that a quick scroll meets no gap. */
 const overscan = 8;
 /** Characters at the end of a long name that are always shown. */
@@ -49,236 +48,7 @@ const columns: readonly Column[] = [
 
 @customElement('espalier-layer-table')
 export class EspalierLayerTable extends LitElement {
-  static override styles = [
-    baseStyles,
-    controlStyles,
-    chartStyles,
-    noticeStyles,
-    css`
-      :host {
-        display: flex;
-        flex-direction: column;
-        min-width: 0;
-        min-height: 0;
-        container: layers / inline-size;
-      }
-      .tools {
-        display: flex;
-        flex: none;
-        gap: 8px;
-        align-items: center;
-        padding: 6px 10px 6px 18px;
-      }
-      .tools input {
-        flex: 1 1 200px;
-        max-width: 420px;
-      }
-      .tools select {
-        flex: 0 1 160px;
-      }
-      .tools .shown {
-        margin-left: auto;
-        color: var(--dim);
-        white-space: nowrap;
-      }
-      .grid {
-        position: relative;
-        flex: 1 1 auto;
-        min-height: 0;
-        overflow: auto;
-        border-top: 1px solid var(--line);
-        outline-offset: -1px;
-        contain: strict;
-      }
-      .rows {
-        position: relative;
-      }
-      .head,
-      .row {
-        display: grid;
-        grid-template-columns: var(--columns);
-        column-gap: 12px;
-        align-items: center;
-        min-width: 0;
-        padding: 0 10px 0 18px;
-      }
-      :host {
-        --columns: minmax(110px, 3fr) minmax(52px, 1fr) minmax(96px, 1.4fr) minmax(92px, 1.2fr) 60px 92px 68px 84px
-          96px 24px minmax(60px, 3fr);
-      }
-      .head {
-        position: sticky;
-        top: 0;
-        z-index: 2;
-        height: ${headHeight}px;
-        background: var(--page);
-        border-bottom: 1px solid var(--line);
-      }
-      .head button {
-        display: inline-flex;
-        gap: 2px;
-        align-items: center;
-        max-width: 100%;
-        padding: 2px 0;
-        color: var(--dim);
-        background: none;
-        border: none;
-        font: inherit;
-        font-size: 0.92em;
-        cursor: pointer;
-      }
-      .head button:hover {
-        color: var(--fg);
-      }
-      .head .icon {
-        width: 12px;
-        height: 12px;
-      }
-      .row {
-        position: absolute;
-        left: 0;
-        right: 0;
-        height: ${rowHeight}px;
-        border-bottom: 1px solid color-mix(in srgb, var(--line) 55%, transparent);
-        font-variant-numeric: tabular-nums;
-        cursor: default;
-      }
-      .row:hover {
-        background: var(--hover);
-      }
-      .row[aria-selected='true'] {
-        --dim: var(--selection-fg);
-        color: var(--selection-fg);
-        background: var(--selection);
-        outline: 1px solid var(--vscode-contrastActiveBorder, transparent);
-        outline-offset: -1px;
-      }
-      .grid:focus-visible .row[aria-selected='true'] {
-        outline: 1px solid var(--vscode-list-focusOutline, var(--focus));
-      }
-      .head > *,
-      .row > * {
-        min-width: 0;
-      }
-      .row > .name:has(.start) {
-        display: flex;
-        white-space: pre;
-      }
-      .name > .start {
-        white-space: pre;
-      }
-      .name > .end {
-        flex: none;
-      }
-      .right {
-        text-align: right;
-      }
-      .head .right {
-        display: flex;
-        justify-content: flex-end;
-      }
-      .macs .bar {
-        margin-top: 1px;
-        height: 3px;
-        background: none;
-      }
-      .macs .bar > i {
-        position: absolute;
-        inset: 0 auto 0 0;
-        width: calc(var(--whole) * 100%);
-        background: var(--cut);
-        opacity: 0.75;
-      }
-      .rank .of {
-        color: var(--dim);
-      }
-      .row svg.sparkline {
-        color: var(--dim);
-      }
-      .waiting {
-        display: block;
-        height: 2px;
-        width: 40px;
-        background: var(--track);
-      }
-      .kept {
-        display: grid;
-        grid-template-columns: minmax(0, 1fr) 4.2ch;
-        gap: 4px;
-        align-items: center;
-      }
-      .kept .amount {
-        font-size: 0.88em;
-        text-align: right;
-      }
-      .row input[type='range'] {
-        height: 16px;
-      }
-      .row .plain {
-        padding: 2px;
-      }
-      .row .plain[aria-pressed='false'] {
-        opacity: 0.65;
-      }
-      .reason {
-        color: var(--dim);
-      }
-      @container layers (max-width: 1040px) {
-        .head,
-        .row {
-          --columns: minmax(110px, 3fr) minmax(84px, 1.4fr) 60px 92px 68px 84px 96px 24px minmax(60px, 3fr);
-        }
-        .opType,
-        .output {
-          display: none !important;
-        }
-      }
-      @container layers (max-width: 880px) {
-        .head,
-        .row {
-          --columns: minmax(110px, 5fr) minmax(104px, 1.2fr) 74px 68px 78px 92px 24px minmax(40px, 2.4fr);
-        }
-        .params {
-          display: none !important;
-        }
-      }
-      @container layers (max-width: 740px) {
-        .head,
-        .row {
-          --columns: minmax(90px, 3fr) minmax(100px, 1fr) 74px 68px 78px 92px 24px;
-        }
-        .reason {
-          display: none !important;
-        }
-      }
-      @container layers (max-width: 640px) {
-        .head,
-        .row {
-          --columns: minmax(90px, 3fr) 76px 68px 74px 88px 24px;
-          column-gap: 8px;
-          padding-left: 10px;
-        }
-        .weight {
-          display: none !important;
-        }
-        .tools {
-          flex-wrap: wrap;
-          padding-left: 10px;
-        }
-      }
-      @container layers (max-width: 430px) {
-        .head,
-        .row {
-          --columns: minmax(40px, 3fr) 64px 60px 24px;
-        }
-        .macs,
-        .head .keptColumn,
-        .row .keptColumn {
-          display: none !important;
-        }
-      }
-    `,
-  ];
+  static override styles = [baseStyles, controlStyles, chartStyles, noticeStyles, layerTableStyles];
 
   @property({ attribute: false }) session!: Session;
   @property({ attribute: false }) rows: readonly LayerRow[] = [];
