@@ -21,6 +21,8 @@ import {
 describe('a run', () => {
   afterEach(closeEditors);
 
+  /** Where the extension keeps what is not saved yet; known from the first finished run. */
+  let storage = '';
   const inWorkspace = (name: string) => path.join(workspaceFolder(), name);
   /** A session whose run is just long enough to be interrupted. */
   async function longRun(name: string): Promise<Session> {
@@ -43,6 +45,7 @@ describe('a run', () => {
       [],
     );
     assert.ok(result.verification.length > 0);
+    storage = path.dirname(path.dirname(result.candidate));
     assert.deepEqual([result.after.params, result.after.macs], [projection.after.params, projection.after.macs]);
 
     const output = inWorkspace('main.pruned.onnx');
@@ -85,7 +88,7 @@ describe('a run', () => {
 
   it('leaves nothing behind when it is cancelled', async () => {
     const session = await longRun('cancelled.onnx');
-    const before = readdirSync(workspaceFolder());
+    const before = [readdirSync(workspaceFolder()), readdirSync(storage)];
     const running = vscode.commands.executeCommand('espalier.run', { model: session.uri });
     await untilState(
       session,
@@ -96,7 +99,7 @@ describe('a run', () => {
     await running;
     assert.deepEqual(session.state.run, { kind: 'idle' });
     assert.equal(session.state.error, null);
-    assert.deepEqual(readdirSync(workspaceFolder()), before);
+    assert.deepEqual([readdirSync(workspaceFolder()), readdirSync(storage)], before);
   });
 
   it('that loses the engine says so, and the next request works', async () => {
