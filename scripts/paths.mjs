@@ -21,6 +21,6 @@ function up(folder) {
  * @param {string} name what it holds, e.g. `vscode-server`
  */
 export function cacheFolder(name) {
-  const base = process.env.ESPALIER_CACHE ?? process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache');
+  const base = process.env.ESPALIER_CACHE || process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache');
   return path.resolve(base, `espalier-${name}`);
 }

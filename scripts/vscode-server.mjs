@@ -3,7 +3,8 @@
 // The `code-server` package holds an unmodified web workbench and the extension host of Remote-SSH. Its own install
 // step compiles ten native modules; running extensions needs none of them, so scripts are skipped and the two whose
 // absence shows are replaced by plain JavaScript (see `standIns`).
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { cacheFolder } from './paths.mjs';
 import { npm } from './processes.mjs';
@@ -27,7 +28,7 @@ const nodeVersion = '24.21.0'; // the major version that this code-server declar
  */
 export async function ensureServer(report = (line) => console.error(line)) {
   const shelf = cacheFolder('vscode-server');
-  const place = path.join(shelf, `${codeServerVersion}-${process.platform}-${process.arch}`);
+  const place = path.join(shelf, `${codeServerVersion}-${process.platform}-${process.arch}-${changes()}`);
   if (!existsSync(place)) {
     report(`Fetching VS Code's server ${codeServerVersion} into ${place} (once, about half a minute) …`);
     mkdirSync(shelf, { recursive: true });
@@ -39,10 +40,6 @@ export async function ensureServer(report = (line) => console.error(line)) {
       if (!existsSync(place)) renameSync(building, place);
     } finally {
       rmSync(building, { recursive: true, force: true });
-    }
-    for (const old of readdirSync(shelf)) {
-      const [version] = old.split('-');
-      if (version !== codeServerVersion) rmSync(path.join(shelf, old), { recursive: true, force: true });
     }
   }
   return files(place);
@@ -60,6 +57,12 @@ function files(place) {
     main: path.join(folder, 'out/server-main.js'),
     node: path.join(place, 'node_modules', nodePackage(), bin),
   };
+}
+
+/** Stands for what is done to the packages here, so that a server made by an earlier version of this file is left alone. */
+function changes() {
+  const all = JSON.stringify([nodeVersion, unusedParts, claimAgain, standIns]);
+  return createHash('sha256').update(all).digest('hex').slice(0, 8);
 }
 
 /** The npm package that holds Node itself for this machine. */
@@ -81,6 +84,7 @@ async function build(place) {
   for (const [module, source] of Object.entries(standIns)) {
     writeFileSync(path.join(folder, 'node_modules', module, 'index.js'), source);
   }
+  appendFileSync(path.join(folder, 'out/vs/workbench/contrib/webview/browser/pre/service-worker.js'), claimAgain);
 }
 
 /**
@@ -99,6 +103,18 @@ const unusedParts = [
   'node_modules/@github',
   'node_modules/@microsoft/mxc-sdk',
 ];
+
+/**
+ * Webviews wait until the service worker that serves their files controls them. It claims all of them once, when it is
+ * activated; one whose page is just then under way stays without it and blank for ever. Elsewhere each webview has an
+ * origin and a worker of its own, here they share one: so it goes on claiming while the first ones load.
+ */
+const claimAgain = `
+self.addEventListener('activate', () => {
+  const claiming = setInterval(() => self.clients.claim(), 100);
+  setTimeout(() => clearInterval(claiming), 20_000);
+});
+`;
 
 /**
  * JavaScript in place of native modules. VS Code imports them as ES modules, where Node finds the exports of a

@@ -94,11 +94,12 @@ export function explorerItem(page: Page, name: string): Locator {
 
 /**
  * Right-clicks a file and picks a menu entry by its title. The explorer shows files seconds before the extensions have
- * delivered their entries, an open menu stays as it is and closes when the workbench, still loading, takes the focus:
- * so the whole gesture is repeated until it succeeds.
+ * delivered their entries; an open menu stays as it is, ignores clicks in its first moments, and closes when the
+ * workbench, still loading, takes the focus: so the whole gesture is repeated until it succeeds.
  */
 export async function explorerContextMenu(page: Page, file: string, entry: string, timeout = 30_000): Promise<void> {
   const entries = page.locator('.monaco-menu .action-label');
+  const wanted = entries.getByText(entry, { exact: true });
   const patience = { timeout: 2_000 };
   await until(page, timeout, async () => {
     try {
@@ -106,9 +107,8 @@ export async function explorerContextMenu(page: Page, file: string, entry: strin
       await entries.first().waitFor(patience);
       const offered = (await entries.allInnerTexts()).filter(Boolean);
       if (!offered.includes(entry)) throw new Error(`it offers ${offered.join(', ')}`);
-      await entries.getByText(entry, { exact: true }).click(patience);
-      // A menu that has only just opened ignores clicks.
-      await entries.first().waitFor({ state: 'hidden', ...patience });
+      await wanted.click(patience);
+      await wanted.waitFor({ state: 'hidden', ...patience });
       return null;
     } catch (error) {
       await page.keyboard.press('Escape');
