@@ -2,7 +2,9 @@
  * A dataset made ready for one model: preprocessing chosen (given, or the usual one that scores best on a few labelled
  * images), batches in the model's own size and type.
  */
-import { type Batch, batches } from '../data/batches';
+import { type Augmentation, augmenter, epochOrder } from '../data/augment';
+import { type Batch, batches, chooseIndices } from '../data/batches';
+import { cached } from '../data/cache';
 import { type Dataset, SkipLog } from '../data/dataset';
 import { candidatePreprocessings, datasetFacts, guessPreprocessing, likeliest } from '../data/guess';
 import { ClassifierScore, type Score } from '../data/metrics';
@@ -32,9 +34,15 @@ export interface Inputs {
   readonly shape: readonly number[];
   /** Images per batch. */
   readonly batch: number;
+  /** The model's own batch size; null when it takes any. */
+  readonly fixedBatch: number | null;
+  /** [height, width] of the images as the model sees them. */
+  readonly imageSize: readonly [number, number];
   readonly skips: SkipLog;
   batches(options: FeedOptions): AsyncGenerator<FeedBatch, void, undefined>;
-  /** The same without labels. */
+  /** One epoch of training: every image once, in an order and with changes that follow from seed and epoch. */
+  epoch(options: EpochOptions): AsyncGenerator<FeedBatch & { readonly taken: number }, void, undefined>;
+  /** The same as `batches`, without labels. */
   feeds(options: FeedOptions): AsyncGenerator<Readonly<Record<string, Tensor>>, void, undefined>;
   close(): Promise<void>;
 }
@@ -44,6 +52,20 @@ export interface FeedOptions {
   readonly count?: number;
   readonly seed?: number;
   readonly signal?: AbortSignal;
+}
+
+export interface EpochOptions {
+  /** From 0. */
+  readonly epoch: number;
+  readonly seed: number;
+  /** Images per batch; the model's own batch size where that is fixed. */
+  readonly batch: number;
+  /** Train on so many of the images, chosen with the seed. */
+  readonly images?: number;
+  /** How many images of the epoch's order to leave out: an earlier run had them. */
+  readonly taken: number;
+  readonly augmentation: Augmentation;
+  readonly signal: AbortSignal;
 }
 
 /** Images on which candidate preprocessings are compared. */
@@ -109,12 +131,30 @@ function prepared(port: PortFacts, dataset: Dataset, preprocessing: Preprocessin
       yield { feeds: { [port.name]: inputTensor(made, port, fixed) }, labels: made.labels, count: made.count };
     }
   }
+  let kept: Dataset | null = null;
+  async function* epoch(options: EpochOptions): AsyncGenerator<FeedBatch & { taken: number }, void, undefined> {
+    const { seed, taken, signal } = options;
+    const size = fixed ?? options.batch;
+    kept ??= cached(dataset, preprocessing.resize);
+    const order = epochOrder(trainingImages(dataset, options), seed, options.epoch);
+    const augment = augmenter(options.augmentation, preprocessing, seed, options.epoch);
+    const indices = order.subarray(taken);
+    for await (const made of batches(kept, { preprocessing, batch: size, indices, augment, skips, signal })) {
+      // A program of fixed batch size can't be told that some rows do not count.
+      if (fixed && made.count < fixed) return;
+      const feeds = { [port.name]: inputTensor(made, port, fixed) };
+      yield { feeds, labels: made.labels, count: made.count, taken: taken + made.taken };
+    }
+  }
   return {
     dataset,
     facts,
+    epoch,
     input: port.name,
     shape,
     batch,
+    fixedBatch: fixed,
+    imageSize: [height, width],
     skips,
     batches: all,
     async *feeds(options) {
@@ -122,6 +162,11 @@ function prepared(port: PortFacts, dataset: Dataset, preprocessing: Preprocessin
     },
     close: () => dataset.close(),
   };
+}
+
+/** Numbers of the images to train on. */
+function trainingImages({ length }: Dataset, { images, seed }: Pick<EpochOptions, 'images' | 'seed'>): Uint32Array {
+  return chooseIndices({ length }, { limit: images, seed });
 }
 
 /** A batch in the input's type, filled up to the model's fixed batch. */

@@ -97,7 +97,8 @@ async function sameOutputs(
   let name = '';
   for (const [output, tensor] of Object.entries(a)) {
     const difference = relativeDifference(tensor, b[output] as Tensor);
-    if (!(difference <= worst)) {
+    // Once not a number, it stays that: no later output makes up for it.
+    if (Number.isNaN(difference) || difference > worst) {
       worst = difference;
       name = output;
     }

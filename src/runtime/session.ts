@@ -51,13 +51,6 @@ export interface Session {
   release(): Promise<void>;
 }
 
-let sessionCount = 0;
-
-/** Sessions created so far in this process: ONNX Runtime leaks a little with each, so processes are recycled. */
-export function sessionsCreated(): number {
-  return sessionCount;
-}
-
 /** Threads that `0` stands for: physical parallelism as the operating system reports it. */
 export function threadCount(threads = 0): number {
   return threads > 0 ? threads : os.availableParallelism();
@@ -70,6 +63,10 @@ export function threadCount(threads = 0): number {
  */
 export async function createSession(model: string | Uint8Array, options: SessionOptions = {}): Promise<Session> {
   const { device = 'cpu', optimize = 'all', label = 'the model' } = options;
+  // The runtime would silently take the CPU instead.
+  if (!builtInDevices().includes(device)) {
+    throw deviceFailed({ device, found: 'ONNX Runtime was built without it for this machine.' });
+  }
   const providers: ort.InferenceSession.ExecutionProviderConfig[] = [PROVIDERS[device]];
   if (device !== 'cpu') providers.push('cpu'); // operators the device does not have
   const settings: ort.InferenceSession.SessionOptions = {
@@ -82,7 +79,6 @@ export async function createSession(model: string | Uint8Array, options: Session
     logSeverityLevel: 4, // errors arrive as exceptions
     ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
   };
-  sessionCount++;
   let session: ort.InferenceSession;
   try {
     session =
@@ -134,14 +130,22 @@ function allToRuntime(tensors: Readonly<Record<string, Tensor>>): Record<string,
 }
 
 function toRuntime({ dtype, data, dims }: Tensor): ort.Tensor {
+  // Where JavaScript has a Float16Array (Node 24), the constructor would make one, which the runtime's binding can't read.
+  if (dtype === 'float16') {
+    return Object.assign(new ort.Tensor('uint16', data as Uint16Array, dims as number[]), { type: dtype });
+  }
   return new ort.Tensor(dtype as ort.Tensor.Type, data as ort.Tensor.DataType, dims as number[]);
 }
 
-function fromRuntime(value: ort.Tensor): Tensor {
-  return { dtype: value.type as Tensor['dtype'], dims: value.dims, data: value.data as Tensor['data'] };
+function fromRuntime({ type, dims, data }: ort.Tensor): Tensor {
+  const found = data as Tensor['data'];
+  // Where JavaScript has a Float16Array, the runtime gives one; tensors hold bit patterns.
+  const isBits = type !== 'float16' || found instanceof Uint16Array;
+  const held = isBits ? found : new Uint16Array(found.buffer as ArrayBuffer, found.byteOffset, found.length);
+  return { dtype: type as Tensor['dtype'], dims, data: held };
 }
 
-/** ONNX Runtime's message without the source location it starts with. */
+/** ONNX Runtime's message without its source locations and C++ signatures. */
 function runtimeMessage(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text

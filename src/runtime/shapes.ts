@@ -104,14 +104,10 @@ export async function probeShapes(
   values: Iterable<string>,
   shapes: Readonly<Record<string, readonly number[]>>,
 ): Promise<Map<string, readonly number[]>> {
-  const wanted = [...new Set(values)].filter((name) => name !== '');
   const known = new Map<string, readonly number[]>(Object.entries(shapes));
-  const probe = probeGraph(
-    graph,
-    metadata,
-    layers,
-    wanted.filter((name) => !known.has(name)),
-  );
+  const wanted = [...new Set(values)].filter((name) => name !== '' && !known.has(name));
+  if (wanted.length === 0) return known;
+  const probe = probeGraph(graph, metadata, layers, wanted);
   const session = await createSession(serializeGraph(probe.graph, metadata), {
     optimize: 'off',
     threads: 1,
@@ -142,7 +138,8 @@ function probeGraph(graph: Graph, metadata: ModelMetadata, layers: readonly Laye
   }
   const outputs = new Map(values.map((value) => [value, fresh(`probe_shape_${value}`)]));
   for (const [value, output] of outputs) nodes.push(makeNode('Shape', [value], [output]));
-  const made = largeTensors(graph, nodes, fresh, initializers);
+  // ConstantOfShape came with opset 9.
+  const made = opset >= 9 ? largeTensors(graph, nodes, fresh, initializers) : [];
   const reads = new Set([...made, ...nodes].flatMap((node) => [...node.inputs]));
   const whole = graph.nodes.some((node) =>
     [...node.attributes.values()].some((a) => a.kind === 'graph' || a.kind === 'graphs'),

@@ -69,7 +69,7 @@ describe('the wire between host and engine', () => {
   });
 
   it('shows any other error as unexpected and hands it to the log', async () => {
-    const request = engine.request('detail', { path: 'a.onnx', layer: 'conv1', settings });
+    const request = engine.request('detail', { path: 'a.onnx', layer: 'conv1', settings, folder: '.' });
     await expect(request).rejects.toMatchObject({ code: 'unexpected', message: 'not served here' });
     await expect.poll(() => stderr).toContain('in detail: Error: not served here');
   });
