@@ -41,13 +41,18 @@ export function table(
   return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
 }
 
+/** 1×3×?×?: a free dimension without a name is a question mark. */
+function sizes(shape: readonly (number | string)[] | null): string {
+  return shape ? shape.map((size) => size || '?').join('×') || 'scalar' : 'unknown';
+}
+
 export function inspectText(facts: ModelFacts, spectra: readonly Spectrum[] | null): string {
   const bySpectrum = new Map(spectra?.map((spectrum) => [spectrum.layer, spectrum]));
   const head = [
     `${facts.path}`,
     `ONNX, opset ${facts.opset ?? 'none'}, IR ${facts.irVersion}${facts.producer ? `, ${facts.producer}` : ''}, ${facts.nodeCount} nodes, ${bytes(facts.fileBytes)}`,
-    ...facts.inputs.map((port) => `input   ${port.name}  ${port.dtype ?? '?'} ${port.shape?.join('×') ?? '?'}`),
-    ...facts.outputs.map((port) => `output  ${port.name}  ${port.dtype ?? '?'} ${port.shape?.join('×') ?? '?'}`),
+    ...facts.inputs.map((port) => `input   ${port.name}  ${port.dtype ?? '?'} ${sizes(port.shape)}`),
+    ...facts.outputs.map((port) => `output  ${port.name}  ${port.dtype ?? '?'} ${sizes(port.shape)}`),
     `${count(facts.totals.params)} parameters, ${count(facts.totals.macs)} MACs (${count(facts.totals.macs === null ? null : 2 * facts.totals.macs)} FLOPs, 2×MACs), weights ${bytes(facts.totals.bytes)}`,
     ...(facts.shapesReason ? [`Shapes: ${facts.shapesReason}`] : []),
     ...facts.notes,
