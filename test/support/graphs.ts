@@ -34,7 +34,8 @@ export function randomTensor(dims: readonly number[], seed = 1, dtype: DataType 
     );
   }
   const data = dataFromBytes(dtype, new Uint8Array(byteLength(dtype, count)));
-  for (let i = 0; i < count; i++) data[i] = random.index(7) as never;
+  const isBig = data instanceof BigInt64Array || data instanceof BigUint64Array;
+  for (let i = 0; i < count; i++) data[i] = (isBig ? BigInt(random.index(7)) : random.index(7)) as never;
   return { dtype, dims, data };
 }
 
