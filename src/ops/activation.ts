@@ -20,8 +20,7 @@ const elementwise = (derivative: (op: NodeGradient, g: GradientBuilder) => strin
 const gate = (open: (op: NodeGradient, g: GradientBuilder) => string): OpDef =>
   elementwise((op, g) => g.mask(open(op, g), g.typeOf(op.Y)));
 
-/** 1 where x > 0, which is the sign of what Relu gives. */
-export const Relu: OpDef = elementwise(({ Y }, g) => g.sign(Y));
+export const Relu: OpDef = gate(({ Y }, g) => g.greater(Y, 0));
 
 /** 1 where the bounds left x as it was. */
 export const Clip: OpDef = { settings: [1, 2], ...gate(({ X, Y }, g) => g.equal(X, Y)) };

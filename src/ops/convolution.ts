@@ -2,11 +2,11 @@
  * Convolutions. Weight of Conv: [M, C/G, k…]; of ConvTranspose: [C, M/G, k…]; G groups, any number of spatial axes.
  * Source: the ONNX operator pages of Conv, ConvTranspose, ConvInteger and QLinearConv.
  */
-import { attribute, type GraphNode, int, ints } from '../graph/graph';
+import { attribute, type GraphNode } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
 import { type GradientBuilder, type NodeGradient, range } from './gradient';
 import type { LayerRule, NodeShapes, OpDef } from './op';
-import { beforeOf, spatial, transposedConv, views, type Window, windowOf } from './window';
+import { beforeOf, conv, patches, spatial, transposedConv, type Window, windowOf } from './window';
 
 /** Number of groups of a convolution node. */
 export function groupsOf(node: GraphNode): number {
@@ -93,18 +93,6 @@ function biasGradient({ dY, wants, Y }: NodeGradient, g: GradientBuilder): strin
   return wants(2) ? g.reduceSum(dY, [0, ...range(2, g.rank(Y))], false) : null;
 }
 
-/** A convolution; windows that leave elements out at the end need no crop. */
-function conv(g: GradientBuilder, X: string, W: string, window: Window, groups: number): string {
-  const { kernel, strides, dilations, before, after } = window;
-  return g.emit('Conv', [X, W], {
-    kernel_shape: ints(kernel),
-    strides: ints(strides),
-    dilations: ints(dilations),
-    pads: ints([...before, ...after.map((count) => Math.max(count, 0))]),
-    group: int(groups),
-  });
-}
-
 /**
  * dX = every element of dY spread over its window by the weight. With stride 1 that is a convolution with the mirrored
  * kernel, which runtimes do faster than a transposed one.
@@ -145,15 +133,16 @@ function mirror(g: GradientBuilder, W: string, groups: number): string {
  */
 function weightGradient(g: GradientBuilder, X: string, dY: string, W: string, window: Window, groups: number): string {
   const [M, C, ...kernel] = g.sizes(W);
-  const positions = elementCount(window.output);
-  const count = elementCount(kernel);
-  const seen = views(g, X, window).map((view) => g.reshape(view, [-1, groups, C, positions]));
-  const patches = g.concat(seen, 2);
-  const rows = g.transpose(g.reshape(dY, [-1, groups, M / groups, positions]), [0, 1, 3, 2]);
-  const perImage = g.matMul(patches, rows);
-  // [G, taps·C/G, M/G] to [G, M/G, C/G, taps].
-  const total = g.reshape(g.reduceSum(perImage, [0], false), [groups, count, C, M / groups]);
-  return g.reshape(g.transpose(total, [0, 3, 2, 1]), [M, C, ...kernel]);
+  const seen = g.reshape(patches(g, X, groups * C, window), [
+    -1,
+    groups,
+    C * elementCount(kernel),
+    elementCount(window.output),
+  ]);
+  const rows = g.reshape(dY, [-1, groups, M / groups, elementCount(window.output)]);
+  // Of the two factors the gradient is the smaller one, and so is transposed.
+  const perImage = g.matMul(seen, g.transpose(rows, [0, 1, 3, 2]));
+  return g.reshape(g.transpose(g.reduceSum(perImage, [0], false), [0, 2, 1]), [M, C, ...kernel]);
 }
 
 /** The window of the convolution that a transposed one undoes: its input is Y, its output X. */

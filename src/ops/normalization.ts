@@ -47,10 +47,13 @@ function fixedStatistics(op: NodeGradient, g: GradientBuilder): (string | null)[
   const rank = g.rank(X);
   const r = g.reciprocal(g.sqrt(g.add(variance, epsilonOf(node))));
   const axes = [0, ...range(2, rank)];
+  const dBeta = op.wants(1) || op.wants(2) ? g.reduceSum(dY, axes, false) : null;
+  // Σ dY·(x − μ) = Σ dY·x − μ·Σ dY
+  const along = (sum: string): string => g.sub(g.reduceSum(g.mul(dY, X), axes, false), g.mul(mean, sum));
   return [
     op.wants(0) ? g.mul(dY, perChannel(g, g.mul(gamma, r), rank)) : null,
-    op.wants(1) ? g.mul(g.reduceSum(g.mul(dY, g.sub(X, perChannel(g, mean, rank))), axes, false), r) : null,
-    op.wants(2) ? g.reduceSum(dY, axes, false) : null,
+    op.wants(1) && dBeta ? g.mul(along(dBeta), r) : null,
+    op.wants(2) ? dBeta : null,
   ];
 }
 

@@ -6,7 +6,7 @@ import { attribute } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
 import { type AxisMatrix, type GradientBuilder, range } from './gradient';
 import type { OpDef } from './op';
-import { gather, spatial, views, type Window, windowOf } from './window';
+import { gather, patches, spatial, type Window, windowOf } from './window';
 
 /** Each element spreads evenly over the window it is the mean of. */
 export const AveragePool: OpDef = {
@@ -57,8 +57,17 @@ export const MaxPool: OpDef = {
   gradient({ node, X, Y, dY }, g) {
     const kernel = attribute(node, 'kernel_shape', 'ints') as readonly number[];
     const window = windowOf(node, kernel, spatial(g, X), spatial(g, Y));
-    const seen = views(g, X, window, LOWEST).map((view) => g.reshape(view, [-1, 1, ...window.output]));
-    const largest = firstLargest(g, g.concat(seen, 1), seen.length, window.output.length);
+    // Padding must never be the largest.
+    const pads = window.after.map((count) => Math.max(count, 0));
+    const padded = g.pad(X, [0, 0, ...window.before], [0, 0, ...pads], LOWEST);
+    const bare = { ...window, before: pads.map(() => 0), after: pads.map(() => 0) };
+    const seen = patches(
+      g,
+      g.reshape(padded, [-1, 1, ...window.input.map((n, i) => n + window.before[i] + pads[i])]),
+      1,
+      bare,
+    );
+    const largest = firstLargest(g, seen, elementCount(kernel), kernel.length);
     const columns = g.where(largest, g.reshape(dY, [-1, 1, ...window.output]), 0);
     return [g.reshapeLike(gather(g, columns, window), X)];
   },
