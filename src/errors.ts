@@ -693,3 +693,35 @@ export function checkpointDiffers(): UserError {
     'Use the same model, data and options as the run that was stopped, or start anew without resuming.',
   );
 }
+
+export function notTrainable({ choice }: { choice: string }): UserError {
+  return new UserError(
+    'not-trainable',
+    `The choice '${choice}' leaves nothing of this model to train.`,
+    "Train more of it: 'all' trains every weight that is stored as floating-point numbers.",
+  );
+}
+
+export function notAClassifier({ output, shape }: { output: string; shape: string }): UserError {
+  return new UserError(
+    'not-a-classifier',
+    `The output '${output}' has the shape ${shape}, which is no list of classes, but the loss needs one.`,
+    "Use the loss 'match', which compares outputs as numbers.",
+  );
+}
+
+export function labelsNeeded({ path }: { path: string }): UserError {
+  return new UserError(
+    'labels-needed',
+    `${path} has no labels, but the loss uses them.`,
+    'Learn from the original model instead (--distill), which needs no labels, or choose labelled data.',
+  );
+}
+
+export function tooFewImages({ path, found, expected }: { path: string; found: number; expected: number }): UserError {
+  return new UserError(
+    'too-few-images',
+    `${path} has ${found} images; the model takes batches of exactly ${expected}.`,
+    'Use more images, or export the model with a free batch axis.',
+  );
+}

@@ -81,7 +81,9 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
   if (!output) throw outputNeeded();
   const storage = mkdtempSync(path.join(tmpdir(), 'espalier-run-'));
   try {
-    const run = await service.handlers.run({ ...request, storage }, context);
+    // Beside the output, so that the same command with --resume finds it.
+    const checkpoint = `${path.resolve(output)}.checkpoint`;
+    const run = await service.handlers.run({ ...request, storage, checkpoint, resume: args.flag('resume') }, context);
     const saved = await service.handlers.save(
       { run, settings, folder, output: path.resolve(output), overwrite: args.flag('force') },
       context,
@@ -101,6 +103,7 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
       layers: layers.map(({ layer, ...rest }) => ({ name: layer, ...rest })),
       layerLatency: run.layerLatency,
       verification,
+      ...(run.training ? { training: run.training } : {}),
       warnings,
       device,
       seconds,

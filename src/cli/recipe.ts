@@ -23,6 +23,7 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
     method: args.value('method') ?? start.method ?? 'basis',
     target: words.target ?? start.target ?? { kind: 'macs', value: 0.5 },
     basis: { ...start.basis, ...words.basis },
+    ...(start.training || words.training ? { training: { ...start.training, ...words.training } } : {}),
     ...(start.data || words.data ? { data: { ...start.data, ...words.data } } : {}),
   };
   const parsed = settingsSchema.safeParse(merged);
@@ -48,6 +49,7 @@ function overrides(args: Arguments, folder: string) {
   const basis = args.value('basis');
   const score = args.value('criterion');
   const finish = args.value('finish');
+  const training = trainingWords(args);
   return {
     ...(data || evaluation || images || limit
       ? {
@@ -66,6 +68,7 @@ function overrides(args: Arguments, folder: string) {
       ...(args.flag('no-refit') ? { refit: false } : {}),
       ...(args.flag('fold-bn') ? { foldBatchNorm: true } : {}),
     },
+    ...(Object.keys(training).length ? { training } : {}),
     ...(target ? { target: parseTarget(target) } : {}),
     ...(shapes ? { shapes } : {}),
     ...(multiple === undefined ? {} : { multiple }),
@@ -74,6 +77,22 @@ function overrides(args: Arguments, folder: string) {
     ...(seed === undefined ? {} : { seed }),
     ...(threads === undefined ? {} : { threads }),
     ...(args.value('device') ? { device: args.value('device') } : {}),
+  };
+}
+
+function trainingWords(args: Arguments) {
+  const epochs = parseCount(args, 'epochs');
+  const batch = parseCount(args, 'batch');
+  const lr = args.value('lr');
+  const loss = args.value('loss') ?? (args.flag('distill') ? 'distill' : undefined);
+  const train = args.value('train');
+  if (lr !== undefined && !Number.isFinite(Number(lr))) throw badUsage({ found: `--lr ${lr}`, expected: 'a number' });
+  return {
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(batch === undefined ? {} : { batch }),
+    ...(lr === undefined ? {} : { lr: Number(lr) }),
+    ...(loss === undefined ? {} : { loss }),
+    ...(train === undefined ? {} : { train }),
   };
 }
 

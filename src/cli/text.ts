@@ -1,7 +1,7 @@
 /** What the commands print for people. */
 import type { ModelComparison } from '../protocol/engine';
 import type { AccuracyFacts, LatencyFacts, LayerFacts, ModelFacts, Spectrum } from '../protocol/facts';
-import type { BeforeAfter, Projection, RunResult } from '../protocol/plan';
+import type { BeforeAfter, Projection, RunResult, TrainingReport } from '../protocol/plan';
 
 /** 40552320 → "40.55 M". */
 export function count(value: number | null): string {
@@ -172,6 +172,7 @@ export function runText(run: RunResult, saved: { model: string; recipe: string }
   ].filter((cells) => cells[1] || cells[2]);
   const checks = run.verification.map((check) => `${check.passed ? '✓' : '✗'} ${check.name}: ${check.detail}`);
   const notes = [
+    ...(run.training ? trainingLines(run.training) : []),
     ...(run.speedupNote ? [run.speedupNote] : []),
     ...run.warnings.map((warning) => `warning: ${warning}`),
   ];
@@ -184,6 +185,20 @@ export function runText(run: RunResult, saved: { model: string; recipe: string }
     `Saved ${saved.model} and ${saved.recipe} after ${run.seconds.toFixed(1)} s.`,
     '',
   ].join('\n');
+}
+
+function trainingLines({ epochs, untrained, seconds, imagesPerSecond, trainedParams }: TrainingReport): string[] {
+  const rows = epochs.map(({ loss, accuracy }, i) => [
+    String(i + 1),
+    loss.toFixed(4),
+    accuracy === null ? '' : percent(accuracy),
+  ]);
+  const before = untrained === null ? '' : `, from an accuracy of ${percent(untrained)} before`;
+  return [
+    `Trained ${count(trainedParams)} parameters for ${seconds.toFixed(0)} s (${imagesPerSecond.toFixed(0)} images/s)${before}:`,
+    table(['epoch', 'loss', 'right in training'], rows, [0, 1, 2]),
+    '',
+  ];
 }
 
 function points(before: BeforeAfter, after: BeforeAfter): string {

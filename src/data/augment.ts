@@ -60,8 +60,7 @@ function mixed(seed: number, epoch: number, index: number): number {
   return step(step(step(0x2545f491, seed), epoch), index);
 }
 
-/** The order of an epoch's images, by number. */
-export function epochOrder(length: number, seed: number, epoch: number): Uint32Array {
-  const order = Uint32Array.from({ length }, (_, i) => i);
-  return seededRandom(mixed(seed, epoch, -1)).shuffle(order);
+/** The images in the order of an epoch. @param images their numbers; left as they are */
+export function epochOrder(images: Uint32Array, seed: number, epoch: number): Uint32Array {
+  return seededRandom(mixed(seed, epoch, -1)).shuffle(images.slice());
 }

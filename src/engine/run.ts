@@ -5,23 +5,26 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { dataNeeded, modelChanged } from '../errors';
+import { serializeGraph } from '../formats/onnx/serialize';
 import { writeOnnx } from '../formats/onnx/write';
+import type { Graph, GraphNode } from '../graph/graph';
 import type { AccuracyFacts } from '../protocol/facts';
 import type { BeforeAfter, RunResult } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
-import type { DeviceId } from '../runtime/session';
+import { createSession, type DeviceId, type SessionOptions } from '../runtime/session';
 import { dummyInputs } from '../runtime/shapes';
 import type { Tensor } from '../tensor/tensor';
 import type { Calibration } from './calibration';
-import { decompose } from './decompose';
+import { type Decomposed, decompose } from './decompose';
 import { deviceOf } from './devices';
 import { evaluateModel } from './evaluate';
-import { type Inputs, openInputs } from './inputs';
+import { type Inputs, openInputs, scoreOf } from './inputs';
 import { fileStamp, type OpenedModel, type OpenModels } from './models';
 import { projectPlan } from './projection';
 import type { WeightEnergies } from './singularValues';
 import { timeBoth } from './timing';
+import { trainPruned } from './train';
 import { verifyCandidate } from './verify';
 
 export interface RunRequest {
@@ -29,6 +32,10 @@ export interface RunRequest {
   readonly settings: PruneSettings;
   readonly folder: string;
   readonly storage: string;
+  /** Where training keeps its checkpoint; a file in `storage` when left out. */
+  readonly checkpoint?: string;
+  /** Whether training goes on from that checkpoint. */
+  readonly resume?: boolean;
 }
 
 export interface RunTools {
@@ -42,9 +49,19 @@ export interface RunTools {
 const SHARES = {
   calibrate: [0, 0.2],
   decompose: [0.2, 0.6],
+  train: [0.6, 0.6],
   verify: [0.6, 0.65],
   evaluate: [0.65, 0.9],
   measure: [0.9, 1],
+} as const;
+
+const SHARES_WITH_TRAINING = {
+  calibrate: [0, 0.04],
+  decompose: [0.04, 0.16],
+  train: [0.16, 0.92],
+  verify: [0.92, 0.93],
+  evaluate: [0.93, 0.99],
+  measure: [0.99, 1],
 } as const;
 
 /** @throws UserError of whatever stands in the way; then nothing is left in `storage` */
@@ -58,6 +75,9 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
   const wantsImages =
     settings.basis.basis === 'activations' || (settings.basis.basis === 'auto' && settings.data !== undefined);
   if (wantsImages && !settings.data) throw dataNeeded({ what: 'the activation basis' });
+  const training = settings.training && settings.training.epochs > 0 ? settings.training : null;
+  if (training && !settings.data) throw dataNeeded({ what: 'training' });
+  const shares = training ? SHARES_WITH_TRAINING : SHARES;
   let inputs: Inputs | null = null;
   let evaluation: Inputs | null = null;
   mkdirSync(folder, { recursive: true });
@@ -68,7 +88,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
         ? await openInputs(opened, path.resolve(request.folder, settings.data.evaluation), settings.data.preprocessing)
         : inputs;
     }
-    const calibration = wantsImages ? await tools.calibration(request, within(context, SHARES.calibrate)) : null;
+    const calibration = wantsImages ? await tools.calibration(request, within(context, shares.calibrate)) : null;
     const { plan, projection } = projectPlan(
       opened,
       settings,
@@ -83,27 +103,49 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       calibration,
       inputs,
       session,
-      within(context, SHARES.decompose),
+      within(context, shares.decompose),
     );
+    const untrained =
+      training && evaluation
+        ? await untrainedAccuracy(opened, decomposed.graph, evaluation, settings, session, context)
+        : null;
+    const trained =
+      training && inputs
+        ? await trainPruned(
+            {
+              opened,
+              decomposed,
+              settings: { ...settings, training },
+              inputs,
+              session,
+              checkpoint: request.checkpoint ?? path.join(storage, 'training.checkpoint'),
+              resume: request.resume ?? false,
+            },
+            within(context, shares.train),
+          )
+        : null;
+    const result = trained ? withGraph(decomposed, trained.graph) : decomposed;
     context.signal.throwIfAborted();
-    context.progress({ phase: 'write', message: 'Writing the candidate', fraction: SHARES.verify[0] });
+    context.progress({ phase: 'write', message: 'Writing the candidate', fraction: shares.verify[0] });
     if (fileStamp(request.path) !== opened.stamp) throw modelChanged({ path: request.path });
     const extension = path.extname(request.path);
     const candidate = path.join(folder, `${path.basename(request.path, extension)}.pruned${extension}`);
-    const written = writeOnnx(opened.model, decomposed.graph, candidate, { overwrite: false });
+    const written = writeOnnx(opened.model, result.graph, candidate, { overwrite: false });
 
     const feeds = await sampleFeeds(opened, inputs, settings);
     const verification = await verifyCandidate(candidate, {
       original: opened.model,
-      masked: decomposed.masked,
+      reference: trained
+        ? trained.reference
+        : { graph: decomposed.masked, metadata: opened.model.metadata, name: 'the masked model' },
       totals: projection.after,
       shapes: settings.shapes,
       feeds,
     });
-    const accuracy = await evaluateBoth(request, candidate, evaluation, device, within(context, SHARES.evaluate));
-    context.progress({ phase: 'measure', message: 'Measuring latency', fraction: SHARES.measure[0] });
+    const accuracy = await evaluateBoth(request, candidate, evaluation, device, within(context, shares.evaluate));
+    context.progress({ phase: 'measure', message: 'Measuring latency', fraction: shares.measure[0] });
     const measured = { ...session, signal: context.signal };
-    const timing = await timeBoth(opened, candidate, decomposed, projection.layers, measured);
+    const timing = await timeBoth(opened, candidate, result, projection.layers, measured);
     const side = (totals: typeof projection.before, fileBytes: number, index: 0 | 1): BeforeAfter => ({
       ...totals,
       fileBytes,
@@ -121,11 +163,15 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       speedup: timing?.speedup ?? null,
       speedupNote: timing?.note ?? null,
       verification,
+      ...(trained ? { training: { ...trained.report, untrained } } : {}),
       seconds: (performance.now() - started) / 1000,
       device,
-      warnings: [projection.shortfall, accuracy?.[0].warning ?? null, ...(inputs?.facts.warnings ?? [])].filter(
-        (w): w is string => w !== null,
-      ),
+      warnings: [
+        projection.shortfall,
+        accuracy?.[0].warning ?? null,
+        training && accuracy && evaluation === inputs ? SEEN_IN_TRAINING : null,
+        ...(inputs?.facts.warnings ?? []),
+      ].filter((w): w is string => w !== null),
     };
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
@@ -133,6 +179,41 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
   } finally {
     if (evaluation !== inputs) await evaluation?.close();
     await inputs?.close();
+  }
+}
+
+const SEEN_IN_TRAINING =
+  'The accuracy was measured on the images that the model was trained on. Give other images for evaluation to know what it does on new ones.';
+
+/** The same cuts with another graph of the same nodes. */
+function withGraph({ graph: before, owners, masked }: Decomposed, graph: Graph): Decomposed {
+  const moved = new Map<GraphNode, string>();
+  before.nodes.forEach((node, i) => {
+    const owner = owners.get(node);
+    if (owner !== undefined) moved.set(graph.nodes[i], owner);
+  });
+  return { graph, owners: moved, masked };
+}
+
+/** Accuracy between surgery and training; null without labels. */
+async function untrainedAccuracy(
+  opened: OpenedModel,
+  graph: Graph,
+  evaluation: Inputs,
+  settings: PruneSettings,
+  options: SessionOptions,
+  { signal, progress }: RequestContext,
+): Promise<number | null> {
+  if (!evaluation.dataset.labelled) return null;
+  progress({ phase: 'evaluate', message: 'Evaluating before training', fraction: null });
+  const session = await createSession(serializeGraph(graph, opened.model.metadata), {
+    ...options,
+    label: 'the pruned model',
+  });
+  try {
+    return (await scoreOf(session, evaluation, { count: settings.data?.limit, signal }))?.accuracy ?? null;
+  } finally {
+    await session.release();
   }
 }
 

@@ -41,7 +41,7 @@ export interface Trained {
   /** The pruned graph with trained values. */
   readonly graph: Graph;
   /** The network as the training program ran it, with the same values: the candidate must give the same outputs. */
-  readonly reference: { readonly graph: Graph; readonly metadata: ModelMetadata };
+  readonly reference: { readonly graph: Graph; readonly metadata: ModelMetadata; readonly name: string };
   readonly report: Omit<TrainingReport, 'untrained'>;
 }
 
@@ -65,10 +65,11 @@ export async function trainPruned(request: TrainingRequest, context: RequestCont
     const record = await runTraining(program, prepared, request, context);
     const seconds = (performance.now() - started) / 1000;
     const tensors = program.tensors();
+    const graph = withTrained(decomposed.graph, prepared.stored(tensors));
     await rm(request.checkpoint, { force: true });
     return {
-      graph: withTrained(decomposed.graph, prepared.stored(tensors)),
-      reference: { graph: prepared.inference(tensors), metadata: prepared.metadata },
+      graph,
+      reference: referenceOf(graph, prepared, tensors, request),
       report: {
         losses: record.losses,
         epochs: record.epochs,
@@ -80,6 +81,19 @@ export async function trainPruned(request: TrainingRequest, context: RequestCont
   } finally {
     await program.release();
   }
+}
+
+/** A model that does not compute in float32 can't be held against the program, which does. */
+function referenceOf(
+  graph: Graph,
+  prepared: PreparedModel,
+  tensors: ReadonlyMap<string, Tensor>,
+  { opened }: TrainingRequest,
+): Trained['reference'] {
+  const isSingle = graph.outputs.every(({ dtype }) => dtype === 'float32');
+  return isSingle
+    ? { graph: prepared.inference(tensors), metadata: prepared.metadata, name: 'the training program' }
+    : { graph, metadata: opened.model.metadata, name: 'the trained graph' };
 }
 
 async function prepare(request: TrainingRequest, { signal }: RequestContext): Promise<PreparedModel> {

@@ -92,7 +92,10 @@ async function sameOutputs(
   feeds: Readonly<Record<string, Tensor>>,
   tolerance: number,
 ): Promise<Check> {
-  const [a, b] = [await outputsOf(serializeGraph(reference.graph, reference.metadata), feeds), await outputsOf(path, feeds)];
+  const [a, b] = [
+    await outputsOf(serializeGraph(reference.graph, reference.metadata), feeds),
+    await outputsOf(path, feeds),
+  ];
   let worst = 0;
   let name = '';
   for (const [output, tensor] of Object.entries(a)) {

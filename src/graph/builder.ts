@@ -56,6 +56,11 @@ export class GraphBuilder {
     return name;
   }
 
+  /** Makes a value known that somebody else provides under this very name. */
+  accept(name: string, type: DataType): void {
+    this.types.set(name, type);
+  }
+
   typeOf(value: string): DataType {
     const type = this.types.get(value);
     if (!type) throw new Error(`the type of '${value}' is not known`);

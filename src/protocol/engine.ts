@@ -36,7 +36,7 @@ export interface EngineMethods {
     device?: PruneSettings['device'];
     threads?: number;
     shapes?: InputShapes;
-  }): { accuracy: AccuracyFacts; latency: LatencyFacts | null };
+  }): { accuracy: AccuracyFacts; latency: LatencyFacts | null; warnings: readonly string[] };
   /** The whole way: calibrate, decompose, refit, write a candidate into `storage`, verify, evaluate, measure. Progress. */
   run(params: {
     path: string;
@@ -45,6 +45,10 @@ export interface EngineMethods {
     folder: string;
     /** Folder for the candidate and its recipe. */
     storage: string;
+    /** Where training keeps its checkpoint; a file in `storage` when left out. */
+    checkpoint?: string;
+    /** Go on from that checkpoint, left by a training that was stopped. */
+    resume?: boolean;
   }): RunResult;
   /** Writes a run's candidate and recipe to their place, atomically. */
   save(params: { run: RunResult; settings: PruneSettings; folder: string; output: string; overwrite: boolean }): {

@@ -77,12 +77,23 @@ export interface RunResult {
   /** Why it is not faster, when it is not. */
   readonly speedupNote: string | null;
   readonly verification: readonly Check[];
+  /** Absent when nothing was trained. */
+  readonly training?: TrainingReport;
   readonly seconds: number;
   readonly device: string;
   readonly warnings: readonly string[];
 }
 
-export type RunPhase = 'read' | 'calibrate' | 'decompose' | 'refit' | 'write' | 'verify' | 'evaluate' | 'measure';
+export type RunPhase =
+  | 'read'
+  | 'calibrate'
+  | 'decompose'
+  | 'refit'
+  | 'train'
+  | 'write'
+  | 'verify'
+  | 'evaluate'
+  | 'measure';
 
 export interface Progress {
   readonly phase: RunPhase | string;
@@ -90,4 +101,37 @@ export interface Progress {
   readonly message: string;
   /** 0 to 1 within the whole job; null when unknown. */
   readonly fraction: number | null;
+  /** While training. */
+  readonly training?: TrainingProgress;
+}
+
+export interface TrainingProgress {
+  /** Steps done, and steps of the whole run. */
+  readonly step: number;
+  readonly steps: number;
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Of this step's batch. */
+  readonly loss: number;
+  /** Share of this epoch's images so far that were classified as wanted; null when nothing says what is wanted. */
+  readonly accuracy: number | null;
+  readonly rate: number;
+  /** Of late. */
+  readonly imagesPerSecond: number;
+  /** For the rest of the training; null until a few steps were measured. */
+  readonly secondsLeft: number | null;
+}
+
+/** What training did, for charts and reports. */
+export interface TrainingReport {
+  /** Loss of every step. */
+  readonly losses: readonly number[];
+  readonly epochs: readonly { readonly loss: number; readonly accuracy: number | null }[];
+  /** Accuracy on the evaluation images between pruning and training; null without labels. */
+  readonly untrained: number | null;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  /** Elements of trained tensors. */
+  readonly trainedParams: number;
 }

@@ -117,6 +117,73 @@ export const dataSchema = z
   })
   .strict();
 
+export const trainingSchema = z
+  .object({
+    epochs: z.int().min(0).max(10_000).default(0).describe('Passes over the training images; 0 does not train.'),
+    train: z
+      .enum(['head', 'scaling', 'bn', 'small', 'all'])
+      .default('all')
+      .describe(
+        'What is trained, each choice with all before it: the classifier; one scaling factor per kept basis; normalization and biases; 1×1 and dense layers; every weight.',
+      ),
+    loss: z
+      .enum(['auto', 'labels', 'distill', 'match'])
+      .default('auto')
+      .describe(
+        'labels: cross-entropy. distill: the original model’s class probabilities, no labels needed. match: its outputs as numbers. auto: distill.',
+      ),
+    labelShare: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .describe('Weight of the labels beside the original model when distilling; the rest is the original’s.'),
+    temperature: z.number().gt(0).max(100).default(4).describe('Softens both distributions when distilling.'),
+    features: z
+      .number()
+      .min(0)
+      .max(1000)
+      .default(0)
+      .describe('Weight of matching the original’s last feature map when distilling.'),
+    labelSmoothing: z.number().min(0).lt(1).default(0).describe('Spreads this share of each label over all classes.'),
+    lr: z.number().gt(0).max(10).default(0.01).describe('Learning rate at its highest.'),
+    schedule: z
+      .enum(['cosine', 'step', 'constant'])
+      .default('cosine')
+      .describe('How the learning rate falls; step: to a tenth after a half and after three quarters.'),
+    warmup: z.int().min(0).max(1_000_000).default(0).describe('Steps in which the learning rate rises from near 0.'),
+    images: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('Train on at most this many images, chosen with the seed; all when left out.'),
+    batch: z.int().min(1).max(65_536).default(64).describe('Images per step; a model’s fixed batch size goes first.'),
+    optimizer: z.enum(['sgd', 'adamw']).default('sgd'),
+    momentum: z.number().min(0).lt(1).default(0.9).describe('Of SGD.'),
+    nesterov: z.boolean().default(true).describe('Nesterov’s form of SGD’s momentum.'),
+    weightDecay: z.number().min(0).max(1).default(0).describe('Of weights; never of biases, normalization or factors.'),
+    clip: z.number().min(0).default(5).describe('Largest norm of the gradient; 0 does not clip.'),
+    augment: z
+      .object({
+        crop: z
+          .int()
+          .min(0)
+          .max(1024)
+          .optional()
+          .describe('Padding out of which a random window is cut; an eighth of the image’s side when left out.'),
+        flip: z.boolean().optional().describe('Random mirroring left to right; for colour images when left out.'),
+      })
+      .strict()
+      .prefault({}),
+    batchNorm: z
+      .enum(['frozen', 'reestimate', 'train'])
+      .default('frozen')
+      .describe(
+        'BatchNormalization’s statistics: kept; measured again on the images after pruning; or updated while training.',
+      ),
+  })
+  .strict();
+
 export const recipeSchema = z
   .object({
     $schema: z.string().optional(),
@@ -139,6 +206,7 @@ export const recipeSchema = z
     method: z.enum(['basis']).describe('The pruning method.'),
     basis: basisOptionsSchema.prefault({}),
     target: targetSchema,
+    training: trainingSchema.optional().describe('Training after pruning, to recover accuracy.'),
     multiple: z
       .union([z.literal(1), z.literal(4), z.literal(8), z.literal(16), z.literal(32)])
       .default(1)
@@ -163,6 +231,7 @@ export type Recipe = z.infer<typeof recipeSchema>;
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type PruneTarget = z.infer<typeof targetSchema>;
 export type LayerOverride = z.infer<typeof layerOverrideSchema>;
+export type TrainingSettings = z.infer<typeof trainingSchema>;
 export type BasisOptions = z.infer<typeof basisOptionsSchema>;
 export type PreprocessingInput = z.infer<typeof preprocessingSchema>;
 

@@ -4,6 +4,7 @@
  * it gives the same numbers, whether or not it was interrupted.
  */
 import { cancelled, checkpointDiffers, trainingDiverged, UserError } from '../errors';
+import type { TrainingProgress } from '../protocol/plan';
 import type { Tensor } from '../tensor/tensor';
 import {
   type Checkpoint,
@@ -32,24 +33,6 @@ export interface TrainingData {
    * @param taken where in the order to start
    */
   batches(epoch: number, taken: number, signal: AbortSignal): AsyncIterable<TrainingBatch>;
-}
-
-export interface TrainingProgress {
-  /** Steps done, and steps of the whole run. */
-  readonly step: number;
-  readonly steps: number;
-  /** From 1. */
-  readonly epoch: number;
-  readonly epochs: number;
-  /** Of this step's batch. */
-  readonly loss: number;
-  /** Share counted as right in this epoch so far; null when the objective does not count. */
-  readonly accuracy: number | null;
-  readonly rate: number;
-  /** Of late. */
-  readonly imagesPerSecond: number;
-  /** For the rest of the run; null until a few steps were measured. */
-  readonly secondsLeft: number | null;
 }
 
 export interface TrainingOptions {

@@ -1,0 +1,170 @@
+/**
+ * A model made ready for a training program: at the training operator set, in float32, with scaling factors where
+ * asked for, normalization folded or in training form, and the teacher beside it. Afterwards it says which stored
+ * tensors of the model have which new values.
+ */
+import { notTrainable } from '../errors';
+import { type Graph, type ModelMetadata, nodeLabel } from '../graph/graph';
+import { producers } from '../graph/order';
+import type { Shape } from '../ops/gradient';
+import type { InputShapes } from '../runtime/shapes';
+import { type DataType, dataTypes } from '../tensor/dtype';
+import { fromFloat, memoryTensor, type Tensor, type TensorRef, toFloat32 } from '../tensor/tensor';
+import { asFloat32 } from './float32';
+import { foldNormalization } from './foldNormalization';
+import { beside } from './merge';
+import { withStored, withTrainedNormalization } from './normalization';
+import type { TrackedTensor } from './program';
+import { foldScaling, type ScaledPair, withScaling } from './scaling';
+import { specialize } from './specialize';
+import { type Trainable, type TrainChoice, trainableTensors } from './trainable';
+
+export interface ModelToTrain {
+  readonly graph: Graph;
+  readonly metadata: ModelMetadata;
+  /** Sizes of inputs with free axes other than the batch. */
+  readonly shapes?: InputShapes;
+  readonly choice: TrainChoice;
+  /** Values between the two halves of factorized layers, for scaling factors. */
+  readonly inners?: Iterable<string>;
+  /** Whether every step updates BatchNormalization's statistics; otherwise they stay as they are. */
+  readonly trainsStatistics?: boolean;
+  /** Statistics to start with, by the name of their initializer. */
+  readonly statistics?: ReadonlyMap<string, Tensor>;
+  /** The model to learn from, if any; it reads the same inputs. */
+  readonly teacher?: { readonly graph: Graph; readonly metadata: ModelMetadata };
+}
+
+export interface OutputPair {
+  readonly name: string;
+  readonly shape: Shape;
+  /** What the objective compares: the value before a final softmax, where there is one. */
+  readonly value: string;
+  /** The same of the teacher; null without one. */
+  readonly target: string | null;
+}
+
+export interface PreparedModel {
+  /** With the teacher's nodes; its outputs are the model's. */
+  readonly graph: Graph;
+  readonly metadata: ModelMetadata;
+  readonly trainables: readonly Trainable[];
+  readonly tracked: readonly TrackedTensor[];
+  readonly outputs: readonly OutputPair[];
+  /** The last value with spatial axes that model and teacher share; null when there is none. */
+  readonly feature: { readonly value: string; readonly target: string } | null;
+  /** New values of the model's own stored tensors, in float32. @param tensors what a program has trained and tracked */
+  stored(tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor>;
+  /** The model alone as the program sees it, for inference, with these values. */
+  inference(tensors: ReadonlyMap<string, Tensor>): Graph;
+}
+
+const TEACHER = 'teacher/';
+
+/** @throws UserError `not-trainable` when the choice leaves nothing to train, and what {@link specialize} throws */
+export async function prepareModel(model: ModelToTrain): Promise<PreparedModel> {
+  const { choice, shapes: given } = model;
+  const forward = await specialize(model.graph, model.metadata, given);
+  const stored = withStored(asFloat32(forward.graph), model.statistics ?? new Map());
+  const own = trainableTensors(stored, choice);
+  const owned = new Set(own.map(({ name }) => name));
+  const scales = choice === 'scaling' || choice === 'bn';
+  const scaled = scales ? withScaling(stored, model.inners ?? []) : { graph: stored, pairs: [], trainables: [] };
+  // A second layer that is trained itself needs no factors.
+  const pairs = scaled.pairs.filter(({ weight }) => !owned.has(weight));
+  const factors = new Set(pairs.map((pair) => pair.factors));
+  const trainables = [...own, ...scaled.trainables.filter(({ name }) => factors.has(name))];
+  if (trainables.length === 0) throw notTrainable({ choice });
+  const plain = foldNormalization(scaled.graph);
+  const { graph: student, tracked } = model.trainsStatistics
+    ? withTrainedNormalization(scaled.graph)
+    : { graph: plain, tracked: [] };
+
+  const teacher = model.teacher && (await specialize(model.teacher.graph, model.teacher.metadata, given));
+  const teacherGraph = teacher && foldNormalization(asFloat32(teacher.graph));
+  const joined = teacherGraph ? beside(student, teacherGraph, TEACHER) : null;
+  const nameOf = (value: string | null): string | null => (joined && value ? joined.nameOf(value) : null);
+  return {
+    graph: joined?.graph ?? student,
+    metadata: forward.metadata,
+    trainables,
+    tracked,
+    outputs: student.outputs.map(({ name }, i) => ({
+      name,
+      shape: forward.shapes.get(name) ?? [],
+      value: beforeSoftmax(student, name),
+      target: nameOf(teacherGraph ? beforeSoftmax(teacherGraph, teacherGraph.outputs[i].name) : null),
+    })),
+    feature:
+      teacher && teacherGraph && joined
+        ? lastShared(student, forward.shapes, teacherGraph, teacher.shapes, joined.nameOf)
+        : null,
+    stored: (tensors) => storedTensors(stored, tensors, pairs),
+    inference: (tensors) => withStored(plain, tensors),
+  };
+}
+
+/** Trained tensors under the model's own names; scaling factors multiplied into the weights they belong to. */
+function storedTensors(
+  graph: Graph,
+  tensors: ReadonlyMap<string, Tensor>,
+  pairs: readonly ScaledPair[],
+): Map<string, Tensor> {
+  const found = new Map([...tensors].filter(([name]) => graph.initializers.has(name)));
+  for (const pair of pairs) {
+    const factors = tensors.get(pair.factors);
+    const weight = (graph.initializers.get(pair.weight) as TensorRef).read();
+    if (factors) found.set(pair.weight, foldScaling(weight, pair, factors));
+  }
+  return found;
+}
+
+/** A class probability's logit: what a final softmax reads. */
+function beforeSoftmax(graph: Graph, output: string): string {
+  const node = producers(graph).get(output);
+  return node && (node.opType === 'Softmax' || node.opType === 'LogSoftmax') ? node.inputs[0] : output;
+}
+
+/** The last value of equal name and shape with spatial axes. */
+function lastShared(
+  student: Graph,
+  studentShapes: ReadonlyMap<string, Shape>,
+  teacher: Graph,
+  teacherShapes: ReadonlyMap<string, Shape>,
+  nameOf: (value: string) => string,
+): { value: string; target: string } | null {
+  const known = new Set(teacher.nodes.flatMap((node) => node.outputs));
+  const isFeature = (value: string): boolean => {
+    const [a, b] = [studentShapes.get(value), teacherShapes.get(value)];
+    return known.has(value) && !!a && !!b && a.length > 2 && String(a) === String(b) && a.slice(2).some((n) => n !== 1);
+  };
+  const value = student.nodes.flatMap((node) => node.outputs).findLast(isFeature);
+  return value ? { value, target: nameOf(value) } : null;
+}
+
+type FloatType = 'float32' | 'float64' | 'float16' | 'bfloat16';
+
+/**
+ * A model with new values in some of its stored tensors, under the same names and in the same types, be they
+ * initializers or `Constant` nodes.
+ */
+export function withTrained(graph: Graph, tensors: ReadonlyMap<string, Tensor>): Graph {
+  const rounded = (name: string, tensor: Tensor, dtype: DataType): TensorRef => {
+    if (dataTypes[dtype].kind !== 'float') throw new Error(`'${name}' is ${dtype}, which is not trained`);
+    return memoryTensor(name, fromFloat(toFloat32(tensor), dtype as FloatType, tensor.dims));
+  };
+  const initializers = new Map(graph.initializers);
+  for (const [name, ref] of graph.initializers) {
+    const tensor = tensors.get(name);
+    if (tensor) initializers.set(name, rounded(name, tensor, ref.dtype));
+  }
+  const nodes = graph.nodes.map((node) => {
+    const tensor = node.opType === 'Constant' ? tensors.get(node.outputs[0]) : undefined;
+    const value = node.attributes.get('value');
+    if (!tensor) return node;
+    if (value?.kind !== 'tensor') throw new Error(`'${nodeLabel(node)}' holds no tensor`);
+    const changed = rounded(value.value.name, tensor, value.value.dtype);
+    return { ...node, attributes: new Map([...node.attributes, ['value', { ...value, value: changed }] as const]) };
+  });
+  return { ...graph, nodes, initializers };
+}
