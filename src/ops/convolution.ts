@@ -2,7 +2,7 @@
  * Convolutions. Weight of Conv: [M, C/G, k…]; of ConvTranspose: [C, M/G, k…]; G groups, any number of spatial axes.
  * Source: the ONNX operator pages of Conv, ConvTranspose, ConvInteger and QLinearConv.
  */
-import { attribute, type GraphNode } from '../graph/graph';
+import { attribute, type GraphNode, int } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
 import { type GradientBuilder, type NodeGradient, range } from './gradient';
 import type { LayerRule, NodeShapes, OpDef } from './op';
@@ -117,31 +117,37 @@ function inputGradient(g: GradientBuilder, dY: string, W: string, window: Window
 function mirror(g: GradientBuilder, W: string, groups: number): string {
   const [M, C, ...kernel] = g.sizes(W);
   const count = elementCount(kernel);
-  let swapped = g.reshape(W, [groups, M / groups, C, count]);
-  swapped = g.transpose(swapped, [0, 2, 1, 3]);
-  if (count > 1) {
-    swapped = g.reverse(swapped, [3]);
-  }
-  return g.reshape(swapped, [groups * C, M / groups, ...kernel]);
+  const swapped = g.transpose(g.reshape(W, [groups, M / groups, C, count]), [0, 2, 1, 3]);
+  // Reversing all axes reverses their elements in order; a product does it faster than a slice with step −1.
+  const reversal = Float64Array.from({ length: count * count }, (_, i) =>
+    i % count === count - 1 - Math.floor(i / count) ? 1 : 0,
+  );
+  const reversed = count > 1 ? g.matMul(swapped, g.floats(reversal, [count, count], g.typeOf(W))) : swapped;
+  return g.reshape(reversed, [groups * C, M / groups, ...kernel]);
 }
 
 /**
- * dW[m, c, tap] = Σ over images and positions of dY[m]·(what the tap sees of X[c]): a matrix product per image and
- * group of dY with the patches of X, summed over the images.
+ * dW[m, c, tap] = Σ over images and positions of dY[m]·(what the tap sees of X[c]): products of dY with the patches
+ * of X. One product per image, summed over the images, is faster than one over the batch, which has to move the
+ * images next to each other first; unless a product is larger than the patches it is made of, as in late layers.
  * @param X [N, C, ...input] @param dY [N, M, ...output]
  * @returns [M, C/G, ...kernel], the shape of W
  */
 function weightGradient(g: GradientBuilder, X: string, dY: string, W: string, window: Window, groups: number): string {
   const [M, C, ...kernel] = g.sizes(W);
-  const seen = g.reshape(patches(g, X, groups * C, window), [
-    -1,
-    groups,
-    C * elementCount(kernel),
-    elementCount(window.output),
-  ]);
-  const rows = g.reshape(dY, [-1, groups, M / groups, elementCount(window.output)]);
-  // Of the two factors the gradient is the smaller one, and so is transposed.
-  const perImage = g.matMul(seen, g.transpose(rows, [0, 1, 3, 2]));
+  const rows = C * elementCount(kernel);
+  const positions = elementCount(window.output);
+  const seen = patches(g, X, groups * C, window);
+  if (groups === 1 && positions <= M) {
+    const together = (value: string, channels: number): string =>
+      g.reshape(g.transpose(g.reshape(value, [-1, channels, positions]), [1, 0, 2]), [channels, -1]);
+    return g.reshape(g.emit('Gemm', [together(dY, M), together(seen, rows)], { transB: int(1) }), [M, C, ...kernel]);
+  }
+  // Of the two factors dY is the smaller one, and so is transposed.
+  const perImage = g.matMul(
+    g.reshape(seen, [-1, groups, rows, positions]),
+    g.transpose(g.reshape(dY, [-1, groups, M / groups, positions]), [0, 1, 3, 2]),
+  );
   return g.reshape(g.transpose(g.reduceSum(perImage, [0], false), [0, 2, 1]), [M, C, ...kernel]);
 }
 

@@ -120,29 +120,23 @@ function spaceOut(g: GradientBuilder, x: string, shape: Shape, axes: readonly Sp
   return g.pad(value, before, after);
 }
 
-/** Follows every element of some axes by `step − 1` zeros: all axes in one padding of a finer shape. */
+/** Follows every element of some axes by `step − 1` zeros. Concatenation does it several times as fast as Pad. */
 function dilate(
   g: GradientBuilder,
   x: string,
   shape: Shape,
   gaps: readonly Pick<SpacedAxis, 'axis' | 'step'>[],
 ): string {
-  if (gaps.length === 0) return x;
-  const steps = shape.map((_, axis) => Math.abs(gaps.find((gap) => gap.axis === axis)?.step ?? 1));
-  const fine = g.reshapeTo(
-    x,
-    shape.flatMap((size, axis) => (steps[axis] > 1 ? [size, 1] : [size])),
-  );
-  const after = steps.flatMap((step) => (step > 1 ? [0, step - 1] : [0]));
-  const wide = shape.map((size, axis) => size && size * steps[axis]);
-  return g.reshapeTo(
-    g.pad(
-      fine,
-      after.map(() => 0),
-      after,
-    ),
-    wide,
-  );
+  let value = x;
+  let sizes = shape;
+  for (const { axis, step } of gaps) {
+    const apart = Math.abs(step);
+    const elements = g.unsqueeze(value, [axis + 1]);
+    const zeros = g.mul(elements, 0);
+    sizes = sizes.map((size, i) => (i === axis && size !== null ? size * apart : size));
+    value = g.reshapeTo(g.concat([elements, ...new Array<string>(apart - 1).fill(zeros)], axis + 1), sizes);
+  }
+  return value;
 }
 
 /** Constant padding is cut off again; the other modes copy elements, whose gradients are added up. */

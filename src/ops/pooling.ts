@@ -68,7 +68,7 @@ export const MaxPool: OpDef = {
       bare,
     );
     const largest = firstLargest(g, seen, elementCount(kernel), kernel.length);
-    const columns = g.where(largest, g.reshape(dY, [-1, 1, ...window.output]), 0);
+    const columns = g.mul(largest, g.reshape(dY, [-1, 1, ...window.output]));
     return [g.reshapeLike(gather(g, columns, window), X)];
   },
 };
@@ -76,7 +76,7 @@ export const MaxPool: OpDef = {
 /** Below every float32, also when read as float64. */
 const LOWEST = -3.4028234663852886e38;
 
-/** Which entry along axis 1 is the first largest one. @param values [B, count, ...] */
+/** 1 at the first largest entry along axis 1, else 0. @param values [B, count, ...] */
 function firstLargest(g: GradientBuilder, values: string, count: number, spatialAxes: number): string {
   const at = g.argMax(values, 1);
   const each = g.constant({
@@ -84,13 +84,13 @@ function firstLargest(g: GradientBuilder, values: string, count: number, spatial
     dims: [1, count, ...range(0, spatialAxes).map(() => 1)],
     data: BigInt64Array.from(range(0, count), BigInt),
   });
-  return g.equal(at, each);
+  return g.mask(g.equal(at, each), g.typeOf(values));
 }
 
 export const GlobalMaxPool: OpDef = {
   gradient({ X, dY }, g) {
     const count = elementCount(spatial(g, X));
     const largest = firstLargest(g, g.reshape(X, [-1, count]), count, 0);
-    return [g.reshapeLike(g.where(largest, g.reshape(dY, [-1, 1]), 0), X)];
+    return [g.reshapeLike(g.mul(largest, g.reshape(dY, [-1, 1])), X)];
   },
 };
