@@ -2,6 +2,7 @@
  * Devices a model can run on: those the runtime was built for, those it could have, and which works here. A device is
  * tried by running a small product on it; `auto` is the fastest one that works.
  */
+import { UserError } from '../errors';
 import { serializeGraph } from '../formats/onnx/serialize';
 import { type Graph, makeNode } from '../graph/graph';
 import type { DeviceFacts } from '../protocol/facts';
@@ -50,6 +51,8 @@ async function tryAll(): Promise<DeviceFacts[]> {
 }
 
 const times = new Map<DeviceId, number>();
+/** Milliseconds after which a trial has shown enough: emulated devices are a thousand times slower than others. */
+const LONGEST_TRIAL = 500;
 
 /** Milliseconds of a convolution of 64 channels on 56×56; throws when the device does not work. */
 async function timeOf(device: DeviceId): Promise<number> {
@@ -71,16 +74,37 @@ async function timeOf(device: DeviceId): Promise<number> {
   try {
     const x = float32Tensor(new Float32Array(channels * side * side).fill(1), [1, channels, side, side]);
     const measured: number[] = [];
-    for (let i = 0; i < 8; i++) {
+    const started = performance.now();
+    while (measured.length < 8 && performance.now() - started < LONGEST_TRIAL) {
       const begin = performance.now();
       await session.run({ x });
-      if (i > 2) measured.push(performance.now() - begin);
+      measured.push(performance.now() - begin);
     }
-    const median = quantile(measured, 0.5);
+    // The first runs prepare what the later ones use.
+    const median = quantile(measured.slice(Math.min(3, measured.length - 1)), 0.5);
     times.set(device, median);
     return median;
   } finally {
     await session.release();
+  }
+}
+
+const FAILURES = ['device-failed', 'model-does-not-load', 'model-does-not-run'];
+
+/**
+ * Does work on the device that a setting stands for; where that device fails, again on the CPU.
+ * @returns what the work gave, with a warning when it was done on the CPU instead
+ */
+export async function onDevice<T>(
+  setting: PruneSettings['device'] | undefined,
+  work: (device: DeviceId) => Promise<T>,
+): Promise<{ result: T; warnings: string[] }> {
+  const device = await deviceOf(setting);
+  try {
+    return { result: await work(device), warnings: [] };
+  } catch (error) {
+    if (device === 'cpu' || !(error instanceof UserError) || !FAILURES.includes(error.code)) throw error;
+    return { result: await work('cpu'), warnings: [`${error.message} The CPU was used instead.`] };
   }
 }
 

@@ -19,7 +19,7 @@ import {
   calibrationKey,
 } from './calibration';
 import { compareModels } from './compare';
-import { deviceOf, devices } from './devices';
+import { devices, onDevice } from './devices';
 import { evaluateModel } from './evaluate';
 import { datasetAlone, openInputs } from './inputs';
 import { type OpenedModel, OpenModels } from './models';
@@ -116,7 +116,10 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
       );
     },
     async calibrate({ path: file, settings, folder }, context) {
-      return { images: (await calibrationFor({ path: file, settings, folder }, context)).images };
+      const { result } = await onDevice(settings.device, (device) =>
+        calibrationFor({ path: file, settings: { ...settings, device }, folder }, context),
+      );
+      return { images: result.images };
     },
     async dataset({ path: data, model, preprocessing }) {
       const opened = model ? models.get(model) : null;
@@ -128,20 +131,28 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
     devices: () => devices(),
     async evaluate({ path: file, data, limit, preprocessing, device, threads = 0, shapes }, context) {
       const opened = await models.withShapes(file, shapes);
-      const chosen = await deviceOf(device);
       const inputs = await openInputs(opened, path.resolve(data), preprocessing);
       try {
-        const accuracy = await evaluateModel(file, inputs, { limit, device: chosen, threads }, context);
-        const options = { device: chosen, threads, signal: context.signal };
-        const timing = await timingFeeds(opened, options);
-        const [latency] = timing ? await measureLatency([file], timing.feeds, { ...options, batch: timing.batch }) : [];
-        return { accuracy, latency: latency ?? null };
+        const { result, warnings } = await onDevice(device, async (chosen) => {
+          const accuracy = await evaluateModel(file, inputs, { limit, device: chosen, threads }, context);
+          const options = { device: chosen, threads, signal: context.signal };
+          const timing = await timingFeeds(opened, options);
+          if (!timing) return { accuracy, latency: null };
+          const [latency] = await measureLatency([file], timing.feeds, { ...options, batch: timing.batch });
+          return { accuracy, latency };
+        });
+        return { ...result, warnings };
       } finally {
         await inputs.close();
       }
     },
-    run: (request, context) =>
-      runPrune(request, { models, calibration: calibrationFor, weightEnergies: energiesOfWeights }, context),
+    async run(request, context) {
+      const tools = { models, calibration: calibrationFor, weightEnergies: energiesOfWeights };
+      const { result, warnings } = await onDevice(request.settings.device, (device) =>
+        runPrune({ ...request, settings: { ...request.settings, device } }, tools, context),
+      );
+      return { ...result, warnings: [...warnings, ...result.warnings] };
+    },
     save: (request) => saveRun(request),
     compare: (request, context) => compareModels(models, request, context),
   };

@@ -150,6 +150,7 @@ function runtimeMessage(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text
     .replace(/^Error: /, '')
+    .replace(/^\/onnxruntime_src\/\S+:\d+ .*? was false\. /, '')
     .replace(/\s+/g, ' ')
     .trim()
     .slice(0, 600);
