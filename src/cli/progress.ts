@@ -1,4 +1,4 @@
-/** Progress on stderr: one line that redraws itself on a terminal, a line per step elsewhere. */
+/** Progress on stderr: one line that redraws itself on a terminal, a line per phase and epoch elsewhere. */
 import type { Progress } from '../protocol/plan';
 
 const BAR = 24;
@@ -7,7 +7,7 @@ export function progressReporter(stream: NodeJS.WriteStream): { report(progress:
   let last = '';
   let drawn = false;
   return {
-    report({ phase, message, fraction }) {
+    report({ phase, message, fraction, training }) {
       if (stream.isTTY) {
         const filled = Math.round((fraction ?? 0) * BAR);
         const bar =
@@ -16,8 +16,11 @@ export function progressReporter(stream: NodeJS.WriteStream): { report(progress:
             : `[${'='.repeat(filled)}${' '.repeat(BAR - filled)}] ${Math.round(fraction * 100)} % `;
         stream.write(`\r\x1b[2K${(bar + message).slice(0, (stream.columns ?? 80) - 1)}`);
         drawn = true;
-      } else if (phase !== last) stream.write(`${message}\n`);
-      last = phase;
+        return;
+      }
+      const step = training ? `${phase} ${training.epoch}` : phase;
+      if (step !== last) stream.write(`${message}\n`);
+      last = step;
     },
     end() {
       if (drawn) stream.write('\r\x1b[2K');
