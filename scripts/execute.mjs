@@ -21,7 +21,9 @@ export async function execute(file, args) {
     format: 'cjs',
     target: 'node20',
     sourcemap: true,
-    external: ['onnxruntime-node', 'sharp'],
+    external: ['onnxruntime-node', 'sharp', 'playwright-core'],
+    // Scripts find the repository by their own place, which bundling would lose.
+    define: { 'import.meta.url': JSON.stringify(import.meta.url) },
     logLevel: 'warning',
   });
   return (await run(process.execPath, ['--enable-source-maps', bundle, ...args])).code;
