@@ -44,6 +44,8 @@ export class GradientBuilder extends GraphBuilder {
     private readonly graph: Graph,
     types: Map<string, DataType>,
     private readonly shapes: ReadonlyMap<string, Shape>,
+    /** Whether grouped convolutions with any number of outputs per group are right and fast on the device. */
+    readonly trustsGroups = true,
   ) {
     super(graph, types);
   }

@@ -70,8 +70,31 @@ export function patches(g: GradientBuilder, X: string, channels: number, window:
   const { kernel, strides, before, after } = window;
   const count = elementCount(kernel);
   if (count === 1 && strides.every((s) => s === 1) && [...before, ...after].every((pad) => pad === 0)) return X;
+  if (channels > 1 && !g.trustsGroups) return slicedPatches(g, X, channels, window);
   const W = Float64Array.from({ length: channels * count * count }, (_, i) => (isDiagonal(i, count) ? 1 : 0));
   return conv(g, X, g.floats(W, [channels * count, 1, ...kernel], g.typeOf(X)), window, channels);
+}
+
+/** The same as {@link patches}, element by element of the window. */
+function slicedPatches(g: GradientBuilder, X: string, channels: number, window: Window): string {
+  const { before, after, strides, output } = window;
+  const padded = g.pad(X, [0, 0, ...before], [0, 0, ...after.map((count) => Math.max(count, 0))]);
+  const views = offsets(window).map((offset) => {
+    const cuts = offset.map((start, i) => {
+      return { axis: i + 2, start, end: start + (output[i] - 1) * strides[i] + 1, step: strides[i] };
+    });
+    return g.unsqueeze(g.slice(padded, cuts), [2]);
+  });
+  return g.reshape(g.concat(views, 2), [-1, channels * views.length, ...output]);
+}
+
+/** Where the window's elements lie, counted from its first one, in row-major order. */
+function offsets({ kernel, dilations }: Window): number[][] {
+  let found: number[][] = [[]];
+  for (const [i, size] of kernel.entries()) {
+    found = found.flatMap((offset) => Array.from({ length: size }, (_, at) => [...offset, at * dilations[i]]));
+  }
+  return found;
 }
 
 /** Whether element i of a stack of `size` × `size` matrices lies on a diagonal. */

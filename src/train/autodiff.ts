@@ -11,6 +11,7 @@ import { readsOf } from '../graph/order';
 import { valueTypes } from '../graph/types';
 import { opDef } from '../ops';
 import { GradientBuilder, type NodeGradient, type Shape } from '../ops/gradient';
+import type { DeviceId } from '../runtime/session';
 import { type DataType, dataTypes } from '../tensor/dtype';
 
 export interface GradientRequest {
@@ -20,6 +21,8 @@ export interface GradientRequest {
   readonly wrt: readonly string[];
   /** Shapes of all values between them; null marks axes that change with the batch. */
   readonly shapes: ReadonlyMap<string, Shape>;
+  /** Where the graph will run; the CPU unless given. */
+  readonly device?: DeviceId;
 }
 
 export interface GradientGraph {
@@ -36,11 +39,12 @@ export interface GradientGraph {
  * @throws UserError `no-gradient` for an operator without a rule between the loss and a value of `wrt`
  * @throws UserError `shapes-unknown` for a shape that a rule needs and does not get
  */
-export function buildGradient(graph: Graph, { loss, wrt, shapes }: GradientRequest): GradientGraph {
+export function buildGradient(graph: Graph, { loss, wrt, shapes, device = 'cpu' }: GradientRequest): GradientGraph {
   const trained = asInputs(graph, wrt);
   const types = valueTypes(trained);
   const active = dependents(trained, wrt, types);
-  const g = new GradientBuilder(trained, types, withStored(graph, shapes));
+  // ONNX Runtime 1.30's WebGPU provider mixes up the outputs of grouped convolutions with, say, 9 outputs per group.
+  const g = new GradientBuilder(trained, types, withStored(graph, shapes), device === 'cpu');
   const arrived = new Map<string, string[]>();
   const replaced = new Map<GraphNode, GraphNode>();
 

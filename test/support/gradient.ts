@@ -13,7 +13,7 @@ import { serializeGraph } from '../../src/formats/onnx/serialize';
 import { type Attribute, float, type Graph, int, ints, makeNode, string, type ValueInfo } from '../../src/graph/graph';
 import { valueTypes } from '../../src/graph/types';
 import type { Shape } from '../../src/ops/gradient';
-import { createSession } from '../../src/runtime/session';
+import { createSession, type DeviceId } from '../../src/runtime/session';
 import { type DataType, dataTypes, elementCount } from '../../src/tensor/dtype';
 import { fromFloat, int64Tensor, memoryTensor, type Tensor, toFloat64 } from '../../src/tensor/tensor';
 import { buildGradient } from '../../src/train/autodiff';
@@ -195,13 +195,16 @@ export function withWeightedLoss(
 }
 
 /** Gradients of Σ Y·R by the rules, and a function that computes that sum. */
-async function differentiate(row: GradientCase): Promise<{
+async function differentiate(
+  row: GradientCase,
+  device: DeviceId,
+  dtype: 'float32' | 'float64',
+): Promise<{
   readonly feeds: Readonly<Record<string, Tensor>>;
   readonly gradients: ReadonlyMap<string, Float64Array>;
   loss(feeds: Readonly<Record<string, Tensor>>): Promise<number>;
   release(): Promise<void>;
 }> {
-  const dtype = row.float32 ? 'float32' : 'float64';
   const model = modelOf(row, dtype);
   const opset = row.opset ?? 18;
   const metadata = {
@@ -219,9 +222,13 @@ async function differentiate(row: GradientCase): Promise<{
   );
   const forwardGraph = await specialize(model.graph, metadata);
   const { graph, shapes } = withWeightedLoss(forwardGraph, model.outputs, dtype);
-  const program = buildGradient({ ...graph, outputs: [] }, { loss: 'loss', wrt: Object.keys(model.feeds), shapes });
+  const program = buildGradient(
+    { ...graph, outputs: [] },
+    { loss: 'loss', wrt: Object.keys(model.feeds), shapes, device },
+  );
   const backward = await createSession(serializeGraph(program.graph, forwardGraph.metadata), {
     threads: 1,
+    device,
     label: `gradient of ${row.name}`,
   });
   const results = await backward.run({
@@ -252,9 +259,9 @@ async function differentiate(row: GradientCase): Promise<{
   };
 }
 
-/** Runs all checks of a case. Tolerances are relative to the largest element of a gradient. */
+/** Runs all checks of a case on the CPU. Tolerances are relative to the largest element of a gradient. */
 export async function checkGradient(row: GradientCase, family: string): Promise<void> {
-  const { feeds, gradients, loss, release } = await differentiate(row);
+  const { feeds, gradients, loss, release } = await differentiate(row, 'cpu', row.float32 ? 'float32' : 'float64');
   try {
     expect([...gradients.keys()]).toEqual(Object.keys(feeds));
     if (!row.kink) {
@@ -264,16 +271,30 @@ export async function checkGradient(row: GradientCase, family: string): Promise<
         await expectDifferences(name, feeds, gradient, loss, step, tolerance);
       }
     }
-    if (!row.noPyTorch) {
-      const expected = expectedOf(family)[row.name];
-      expect(expected, 'run test/fixtures/gradients/make.py').toBeDefined();
-      [...gradients.values()].forEach((gradient, i) => {
-        expectSummary(gradient, expected[i], row.float32 ? 1e-4 : 1e-5);
-      });
-    }
+    if (!row.noPyTorch) expectPyTorch(row, family, gradients, row.float32 ? 1e-4 : 1e-5);
   } finally {
     await release();
   }
+}
+
+/** Holds the gradients of a case on another device, in float32, against PyTorch's. */
+export async function checkGradientOn(device: DeviceId, row: GradientCase, family: string): Promise<void> {
+  const { gradients, release } = await differentiate(row, device, 'float32');
+  await release();
+  expectPyTorch(row, family, gradients, 2e-4);
+}
+
+function expectPyTorch(
+  row: GradientCase,
+  family: string,
+  gradients: ReadonlyMap<string, Float64Array>,
+  tolerance: number,
+): void {
+  const expected = expectedOf(family)[row.name];
+  expect(expected, 'run test/fixtures/gradients/make.py').toBeDefined();
+  [...gradients.values()].forEach((gradient, i) => {
+    expectSummary(gradient, expected[i], tolerance);
+  });
 }
 
 /** What the fixtures keep of a gradient. */
