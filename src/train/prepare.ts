@@ -53,7 +53,7 @@ export interface PreparedModel {
   readonly outputs: readonly OutputPair[];
   /** The last value with spatial axes that model and teacher share; null when there is none. */
   readonly feature: { readonly value: string; readonly target: string } | null;
-  /** New values of the model's own stored tensors, in float32. @param tensors what a program has trained and tracked */
+  /** New values of the model's own stored tensors, in float32, new statistics included. @param tensors what a program has trained and tracked */
   stored(tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor>;
   /** The model alone as the program sees it, for inference, with these values. */
   inference(tensors: ReadonlyMap<string, Tensor>): Graph;
@@ -99,7 +99,7 @@ export async function prepareModel(model: ModelToTrain): Promise<PreparedModel> 
       teacher && teacherGraph && joined
         ? lastShared(student, forward.shapes, teacherGraph, teacher.shapes, joined.nameOf)
         : null,
-    stored: (tensors) => storedTensors(stored, tensors, pairs),
+    stored: (tensors) => new Map([...(model.statistics ?? []), ...storedTensors(stored, tensors, pairs)]),
     inference: (tensors) => withStored(plain, tensors),
   };
 }

@@ -130,6 +130,7 @@ export async function trainingGraph(spec: ProgramSpec): Promise<TrainingGraph> {
     loss: objective.loss,
     wrt: spec.trainables.map(({ name }) => name),
     shapes: forward.shapes,
+    device: spec.session?.device,
   });
   // What the loss does not depend on is not trained.
   const trained = spec.trainables.filter(({ name }) => gradients.has(name));
