@@ -49,8 +49,11 @@ export function float32Tensor(data: Float32Array, dims: readonly number[]): Tens
   return { dtype: 'float32', dims, data };
 }
 
+/** Numbers beyond the range become its ends: the largest int64, which slices use as "to the end", is 2^63 as a number. */
 export function int64Tensor(values: readonly number[], dims: readonly number[] = [values.length]): Tensor {
-  return { dtype: 'int64', dims, data: BigInt64Array.from(values, BigInt) };
+  const toInt64 = (value: number): bigint =>
+    value >= 2 ** 63 ? 2n ** 63n - 1n : value < -(2 ** 63) ? -(2n ** 63n) : BigInt(value);
+  return { dtype: 'int64', dims, data: BigInt64Array.from(values, toInt64) };
 }
 
 /** The array that holds a type's elements; types that are not here stay bytes. */

@@ -19,7 +19,7 @@ import {
 } from '../graph/graph';
 import { freshNames } from '../graph/names';
 import { subgraphs } from '../graph/order';
-import { float32Tensor, int64Tensor, memoryTensor, type Tensor, type TensorRef } from '../tensor/tensor';
+import { float32Tensor, int64Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
 
 /** From this one on, every reduction takes its axes as an input. */
 export const TRAINING_OPSET = 18;
@@ -32,6 +32,8 @@ const TRAINING_IR = 8;
 interface Surroundings {
   /** A name that nothing else has. */
   fresh(wish: string): string;
+  /** The stored tensor behind a name. */
+  stored(name: string): Tensor | undefined;
   /** Stores a constant and gives its name. */
   store(wish: string, tensor: Tensor): string;
 }
@@ -64,6 +66,7 @@ function upgraded(graph: Graph, opset: number, fresh: (wish: string) => string):
   const initializers = new Map<string, TensorRef>(graph.initializers);
   const around: Surroundings = {
     fresh,
+    stored: (name) => initializers.get(name)?.read(),
     store(wish, tensor) {
       const name = fresh(wish);
       initializers.set(name, memoryTensor(name, tensor));
@@ -151,10 +154,18 @@ const ofOneAxis: Step = (node, { fresh }) => {
   ];
 };
 
-/** Before opset 11, output element i lies at i/scale, and the nearest neighbour is the one below. */
-const firstResize = {
-  coordinate_transformation_mode: string('asymmetric'),
-  nearest_mode: string('floor'),
+/**
+ * Before opset 11, output element i lies at i/scale. Which neighbour is the nearest was not said: runtimes take the one
+ * below when they enlarge and the one above when they shrink.
+ */
+const firstResize: Change = (node, { stored }) => {
+  const [X, scales] = node.inputs;
+  const tensor = stored(scales);
+  const shrinks = tensor !== undefined && toFloat64(tensor).some((scale) => scale < 1);
+  return withAttributes(
+    { ...node, inputs: [X, '', scales] },
+    { coordinate_transformation_mode: string('asymmetric'), nearest_mode: string(shrinks ? 'ceil' : 'floor') },
+  );
 };
 
 /** What changed, by the version that brought it. Versions that only allow more are left out. */
@@ -191,7 +202,7 @@ const changes: readonly [number, Readonly<Record<string, Step>>][] = [
     {
       Clip: both(floatAsInput('min', 1), floatAsInput('max', 2)),
       Pad: both(intsAsInput('pads', 1), floatAsInput('value', 2)),
-      Resize: (node) => withAttributes({ ...node, inputs: [node.inputs[0], '', node.inputs[1]] }, firstResize),
+      Resize: firstResize,
       Scatter: (node) => ({ ...node, opType: 'ScatterElements' }),
     },
   ],

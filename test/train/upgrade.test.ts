@@ -101,7 +101,7 @@ const rows: Row[] = [
     op: 'Slice',
     opset: 9,
     dims: [4, 5],
-    attributes: { starts: ints([1, 2]), ends: ints([3, 9]) },
+    attributes: { starts: ints([1, 2]), ends: ints([3, 2 ** 63]) },
   },
   { name: 'TopK 1', op: 'TopK', opset: 9, dims: [3, 7], attributes: { k: int(2) }, outputs: 2 },
   {
@@ -127,7 +127,15 @@ const rows: Row[] = [
     opset: 10,
     dims: [1, 1, 4, 5],
     attributes: { mode: string('nearest') },
-    stored: [floats([1, 1, 1.5, 0.6])],
+    stored: [floats([1, 1, 1.5, 2])],
+  },
+  {
+    name: 'Resize 10 nearest, smaller',
+    op: 'Resize',
+    opset: 10,
+    dims: [1, 1, 4, 5],
+    attributes: { mode: string('nearest') },
+    stored: [floats([1, 1, 0.5, 0.6])],
   },
   {
     name: 'Resize 10 linear',
