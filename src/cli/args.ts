@@ -1,6 +1,7 @@
 /** The command line's words: commands, options, and what they turn into. */
 import { parseArgs } from 'node:util';
 import { badUsage } from '../errors';
+import { type PruneSettings, settingsSchema } from '../protocol/recipe';
 
 /** `value` takes a word, `list` may come several times. */
 type OptionKind = 'flag' | 'value' | 'list';
@@ -152,6 +153,12 @@ export function helpText(command: CommandName | null): string {
   return `${spec.summary}\n\n  ${spec.usage}\n\n${lines.join('\n')}\n`;
 }
 
+/** What an option's help says it takes, as the end of a sentence. */
+export function expectedOf(command: CommandName, option: string): string {
+  const spec: CommandSpec = commands[command];
+  return (spec.options[option]?.help ?? spec.usage).replace(/\.$/, '');
+}
+
 /** "name=1,3,224,224" → sizes by input name. */
 export function parseShapes(words: readonly string[]): Record<string, number[]> | undefined {
   if (words.length === 0) return undefined;
@@ -171,11 +178,19 @@ export function parseShapes(words: readonly string[]): Record<string, number[]> 
 }
 
 /** A whole number of an option, or undefined when it was not given. */
-export function parseCount(args: Arguments, option: string): number | undefined {
+export function parseCount(args: Arguments, option: string, least = 0): number | undefined {
   const word = args.value(option);
   if (word === undefined) return undefined;
   const count = Number(word);
-  if (!Number.isInteger(count) || count < 0)
-    throw badUsage({ found: `--${option} ${word}`, expected: 'a whole number' });
+  if (word === '' || !Number.isInteger(count) || count < least)
+    throw badUsage({ found: `--${option} ${word}`, expected: `a whole number from ${least}` });
   return count;
+}
+
+export function parseDevice(args: Arguments): PruneSettings['device'] {
+  const parsed = settingsSchema.shape.device.safeParse(args.value('device'));
+  if (!parsed.success) {
+    throw badUsage({ found: `--device ${args.value('device')}`, expected: expectedOf(args.command, 'device') });
+  }
+  return parsed.data;
 }

@@ -6,12 +6,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { checkOutput } from '../engine/save';
 import { createService, type Service } from '../engine/service';
-import { cancelled, dataNeeded, errorInfo, outputNeeded, UserError } from '../errors';
+import { badUsage, cancelled, errorInfo, outputNeeded, UserError } from '../errors';
 import { writeFiles } from '../formats/atomic';
 import type { RequestContext } from '../protocol/rpc';
 import { recipeText } from '../recipe/file';
-import { type Arguments, helpText, parseArguments, parseCount, parseShapes } from './args';
+import { type Arguments, commands, helpText, parseArguments, parseCount, parseDevice, parseShapes } from './args';
 import { progressReporter } from './progress';
 import { loadSettings } from './recipe';
 import { compareText, evaluateText, inspectText, projectionText, runText } from './text';
@@ -46,21 +47,22 @@ async function inspect(args: Arguments, { service, context, print }: Session): P
 
 async function evaluate(args: Arguments, { service, context, print }: Session): Promise<void> {
   const data = args.value('data');
-  if (!data) throw dataNeeded({ what: 'evaluation' });
-  const { accuracy, latency } = await service.handlers.evaluate(
+  if (!data) throw badUsage({ found: 'no --data', expected: commands.evaluate.usage });
+  const { accuracy, latency, warnings } = await service.handlers.evaluate(
     {
       path: path.resolve(args.operands[0] as string),
       data: path.resolve(data),
-      limit: parseCount(args, 'limit'),
+      limit: parseCount(args, 'limit', 1),
       shapes: parseShapes(args.list('shape')),
-      device: args.value('device') as never,
+      device: parseDevice(args),
       threads: parseCount(args, 'threads'),
     },
     context,
   );
   const { confusion, ...rest } = accuracy;
-  print(evaluateText(accuracy, latency), {
+  print(evaluateText(accuracy, latency, warnings), {
     ...rest,
+    warnings,
     confusion: [...confusion],
     latencyMs: latency && { median: latency.median, iqr: latency.iqr, batch: latency.batch, threads: latency.threads },
   });
@@ -77,20 +79,19 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
     const projection = await service.handlers.project(request, context);
     return print(projectionText(projection, facts.layers), { settings, ...projection });
   }
-  const output = args.value('output');
-  if (!output) throw outputNeeded();
+  if (!args.value('output')) throw outputNeeded();
+  const output = path.resolve(args.value('output') as string);
+  const overwrite = args.flag('force');
+  checkOutput({ model, output, overwrite });
   const storage = mkdtempSync(path.join(tmpdir(), 'espalier-run-'));
   try {
     // Beside the output, so that the same command with --resume finds it.
-    const checkpoint = `${path.resolve(output)}.checkpoint`;
+    const checkpoint = `${output}.checkpoint`;
     const run = await service.handlers.run({ ...request, storage, checkpoint, resume: args.flag('resume') }, context);
-    const saved = await service.handlers.save(
-      { run, settings, folder, output: path.resolve(output), overwrite: args.flag('force') },
-      context,
-    );
+    const saved = await service.handlers.save({ run, settings, folder, output, overwrite }, context);
     if (saveRecipe) {
       const text = Buffer.from(await recipeText(path.resolve(saveRecipe), model, settings));
-      writeFiles([{ path: path.resolve(saveRecipe), write: (sink) => sink(text) }], { overwrite: args.flag('force') });
+      writeFiles([{ path: path.resolve(saveRecipe), write: (sink) => sink(text) }], { overwrite });
     }
     const { before, after, layers, verification, seconds, speedup, speedupNote, warnings, device } = run;
     print(runText(run, saved), {
@@ -121,7 +122,7 @@ function plain(value: unknown): unknown {
 async function compare(args: Arguments, { service, context, print }: Session): Promise<void> {
   const [a, b] = args.operands.map((file) => path.resolve(file)) as [string, string];
   const comparison = await service.handlers.compare(
-    { a, b, data: args.value('data'), limit: parseCount(args, 'limit') },
+    { a, b, data: args.value('data'), limit: parseCount(args, 'limit', 1) },
     context,
   );
   print(compareText(comparison), plain(comparison));

@@ -1,9 +1,9 @@
 /** From the command line to settings: a recipe file, or the defaults, with the options on top. */
 import path from 'node:path';
-import { badUsage, recipeInvalid } from '../errors';
+import { badUsage } from '../errors';
 import { type PruneSettings, settingsSchema } from '../protocol/recipe';
 import { type LoadedRecipe, loadRecipe, relativePath } from '../recipe/file';
-import { type Arguments, parseCount, parseShapes } from './args';
+import { type Arguments, expectedOf, parseCount, parseShapes } from './args';
 
 /**
  * The model and the settings that a command line stands for; data paths are relative to the model's folder.
@@ -28,17 +28,38 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
   };
   const parsed = settingsSchema.safeParse(merged);
   if (parsed.success) return { model, settings: parsed.data };
-  const found = parsed.error.issues.map((issue) => `${issue.message} at '${issue.path.join('.')}'`).join('; ');
-  throw recipeInvalid({ file: 'the command line', found, expected: 'options that fit together' });
+  // The recipe was valid, so what is wrong comes from an option.
+  const { path: place } = parsed.error.issues[0];
+  const option = OPTIONS[place.join('.')] ?? OPTIONS[String(place[0])] ?? String(place[0]);
+  const word = args.value(option) ?? args.list(option).join(' ');
+  throw badUsage({ found: word ? `--${option} ${word}` : `no --${option}`, expected: expectedOf('prune', option) });
 }
+
+/** Which option sets what in the settings, where their names differ. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  'basis.basis': 'basis',
+  'basis.score': 'criterion',
+  'basis.finish': 'finish',
+  'data.path': 'data',
+  'data.evaluation': 'eval-data',
+  'data.calibrationImages': 'images',
+  'data.limit': 'limit',
+  layers: 'layer',
+  shapes: 'shape',
+  'training.epochs': 'epochs',
+  'training.batch': 'batch',
+  'training.lr': 'lr',
+  'training.loss': 'loss',
+  'training.train': 'train',
+};
 
 /** What the options say, in the recipe's terms; checked later with everything else. */
 function overrides(args: Arguments, folder: string) {
   const relative = (file: string): string => relativePath(folder, path.resolve(file));
   const data = args.value('data');
   const evaluation = args.value('eval-data');
-  const images = parseCount(args, 'images');
-  const limit = parseCount(args, 'limit');
+  const images = parseCount(args, 'images', 1);
+  const limit = parseCount(args, 'limit', 1);
   const seed = parseCount(args, 'seed');
   const threads = parseCount(args, 'threads');
   const multiple = parseCount(args, 'multiple');

@@ -88,7 +88,7 @@ export function inspectText(facts: ModelFacts, spectra: readonly Spectrum[] | nu
     ...(spectra ? ['eff. rank', 'stable rank', 'σ₁'] : []),
     'left alone because',
   ];
-  return `${head.join('\n')}\n\n${table(header, rows, [4, 5, 6, 7, 8, 9])}\n`;
+  return `${head.join('\n')}\n\n${table(header, rows, spectra ? [4, 5, 6, 7, 8, 9] : [4, 5, 6])}\n`;
 }
 
 function accuracyText(accuracy: AccuracyFacts | null): string {
@@ -102,7 +102,11 @@ function latencyText(latency: LatencyFacts | null): string {
     : '';
 }
 
-export function evaluateText(accuracy: AccuracyFacts, latency: LatencyFacts | null): string {
+export function evaluateText(
+  accuracy: AccuracyFacts,
+  latency: LatencyFacts | null,
+  warnings: readonly string[],
+): string {
   const lines = [
     `images         ${accuracy.images}`,
     `preprocessing  ${accuracy.preprocessing}`,
@@ -113,7 +117,7 @@ export function evaluateText(accuracy: AccuracyFacts, latency: LatencyFacts | nu
     ...(accuracy.skipped.count
       ? [`skipped        ${accuracy.skipped.count}: ${accuracy.skipped.names.join(', ')}`]
       : []),
-    ...(accuracy.warning ? [`warning: ${accuracy.warning}`] : []),
+    ...[...warnings, ...(accuracy.warning ? [accuracy.warning] : [])].map((warning) => `warning: ${warning}`),
   ];
   const worst = topConfusions(accuracy);
   if (worst.length) lines.push('', table(['actual', 'predicted', 'images'], worst, [2]));

@@ -104,7 +104,7 @@ export async function onDevice<T>(
     return { result: await work(device), warnings: [] };
   } catch (error) {
     if (device === 'cpu' || !(error instanceof UserError) || !FAILURES.includes(error.code)) throw error;
-    return { result: await work('cpu'), warnings: [`${error.message} The CPU was used instead.`] };
+    return { result: await work('cpu'), warnings: [`${error.message.replace(/\.?$/, '.')} The CPU was used instead.`] };
   }
 }
 

@@ -1,9 +1,9 @@
 /** Saving a run: the candidate and its recipe are written to their place, atomically, never over the source. */
-import { existsSync, realpathSync } from 'node:fs';
+import { accessSync, constants, existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { outputExists, outputIsSource } from '../errors';
 import { openModel } from '../formats';
-import { writeFiles } from '../formats/atomic';
+import { writeFailure, writeFiles } from '../formats/atomic';
 import { writeOnnx } from '../formats/onnx/write';
 import type { RunResult } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
@@ -18,7 +18,22 @@ export interface SaveRequest {
   readonly overwrite: boolean;
 }
 
-/** @throws UserError `output-exists`, `output-is-source` */
+/**
+ * Whether a run's result could be saved there: asked before the run, so that no work is done in vain.
+ * @throws UserError `output-exists`, `output-is-source`, `cannot-write`
+ */
+export function checkOutput({ model, output, overwrite }: { model: string; output: string; overwrite: boolean }): void {
+  if (sameFile(output, model)) throw outputIsSource({ path: output });
+  for (const file of [output, recipePath(output)])
+    if (!overwrite && existsSync(file)) throw outputExists({ path: file });
+  try {
+    accessSync(path.dirname(output), constants.W_OK);
+  } catch (error) {
+    throw writeFailure(output, error);
+  }
+}
+
+/** @throws UserError `output-exists`, `output-is-source`, `cannot-write` */
 export async function saveRun({
   run,
   settings,
@@ -27,8 +42,7 @@ export async function saveRun({
   overwrite,
 }: SaveRequest): Promise<{ model: string; recipe: string }> {
   const recipe = recipePath(output);
-  if (sameFile(output, run.model)) throw outputIsSource({ path: output });
-  for (const file of [output, recipe]) if (!overwrite && existsSync(file)) throw outputExists({ path: file });
+  checkOutput({ model: run.model, output, overwrite });
   const candidate = openModel(run.candidate);
   try {
     writeOnnx(candidate, candidate.graph, output, { overwrite });
