@@ -4,8 +4,10 @@
  * dX = r·(dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂)), means over what was normalized together.
  * Source: the ONNX operator pages; Ioffe and Szegedy, 2015, for the formula.
  */
-import { attribute, type GraphNode } from '../graph/graph';
-import { axisOf, type GradientBuilder, type NodeGradient, range } from './gradient';
+import { noGradient } from '../errors';
+import { attribute, type GraphNode, nodeLabel } from '../graph/graph';
+import { elementCount } from '../tensor/dtype';
+import { type AxisMatrix, axisOf, type GradientBuilder, type NodeGradient, range } from './gradient';
 import type { OpDef } from './op';
 
 /** ONNX's default of all normalizations. */
@@ -57,22 +59,56 @@ function fixedStatistics(op: NodeGradient, g: GradientBuilder): (string | null)[
   ];
 }
 
+/**
+ * With statistics of the batch, everything per channel: dγ = r·(Σ dY·x − μ·Σ dY), and over n elements
+ * dX = γ·r·(dY − Σ dY/n − x̂·dγ/n), which is a·dY + b·x + c with three numbers per channel.
+ */
+function batchStatistics(op: NodeGradient, g: GradientBuilder): (string | null)[] {
+  const { node, X, dY } = op;
+  const gamma = op.inputs[1];
+  const rank = g.rank(X);
+  const axes = [0, ...range(2, rank)];
+  const { mean, variance } = batchMoments(op, g, axes);
+  const r = g.reciprocal(g.sqrt(g.add(variance, epsilonOf(node))));
+  const dBeta = g.reduceSum(dY, axes, false);
+  const dGamma = g.mul(r, g.sub(g.reduceSum(g.mul(dY, X), axes, false), g.mul(mean, dBeta)));
+  const throughInput = (): string => {
+    const share = g.div(g.size(X, 1), g.sizeOf(X, g.typeOf(X)));
+    const a = g.mul(gamma, r);
+    const b = g.neg(g.mul(g.mul(a, r), g.mul(dGamma, share)));
+    const c = g.neg(g.add(g.mul(a, g.mul(dBeta, share)), g.mul(b, mean)));
+    const [slope, tilt, offset] = [a, b, c].map((vector) => perChannel(g, vector, rank));
+    return g.add(g.add(g.mul(dY, slope), g.mul(X, tilt)), offset);
+  };
+  return [op.wants(0) ? throughInput() : null, op.wants(1) ? dGamma : null, op.wants(2) ? dBeta : null];
+}
+
+/** Above this momentum, the statistics of one batch can't be told from what the node makes of the running ones. */
+const LARGEST_MOMENTUM = 0.95;
+
+/** Mean and variance per channel. The node gives momentum·old + (1 − momentum)·batch: that spares a pass over the data. */
+function batchMoments(
+  { node, X, inputs, outputs }: NodeGradient,
+  g: GradientBuilder,
+  axes: readonly number[],
+): { readonly mean: string; readonly variance: string } {
+  const momentum = attribute(node, 'momentum', 'float') ?? Math.fround(0.9);
+  if (momentum <= LARGEST_MOMENTUM && outputs[1] && outputs[2]) {
+    const [mean, variance] = [1, 2].map((i) => {
+      return g.mul(g.sub(outputs[i], g.mul(inputs[i + 2], momentum)), 1 / (1 - momentum));
+    });
+    return { mean, variance };
+  }
+  const mean = g.reduceMean(X, axes, false);
+  const centred = g.sub(X, perChannel(g, mean, g.rank(X)));
+  return { mean, variance: g.reduceMean(g.square(centred), axes, false) };
+}
+
 export const BatchNormalization: OpDef = {
   // Mean and variance: running statistics, which the field does not count as parameters.
   settings: [3, 4],
-  gradient(op, g) {
-    const { node, X, dY } = op;
-    if (attribute(node, 'training_mode', 'int') !== 1) return fixedStatistics(op, g);
-    const rank = g.rank(X);
-    const axes = [0, ...range(2, rank)];
-    const normalized = normalize(g, X, axes, epsilonOf(node));
-    const flow = g.mul(dY, perChannel(g, op.inputs[1], rank));
-    return [
-      op.wants(0) ? throughStatistics(g, normalized, flow, axes) : null,
-      op.wants(1) ? g.reduceSum(g.mul(dY, normalized.value), axes, false) : null,
-      op.wants(2) ? g.reduceSum(dY, axes, false) : null,
-    ];
-  },
+  gradient: (op, g) =>
+    attribute(op.node, 'training_mode', 'int') === 1 ? batchStatistics(op, g) : fixedStatistics(op, g),
 };
 
 export const InstanceNormalization: OpDef = {
@@ -103,3 +139,55 @@ export const LayerNormalization: OpDef = {
     ];
   },
 };
+
+/** Channels in groups, each normalized over its channels and positions. */
+export const GroupNormalization: OpDef = {
+  gradient(op, g) {
+    const { node, X, dY } = op;
+    const gamma = op.inputs[1];
+    const [channels, ...positions] = g.sizes(X, 1);
+    // Before opset 21, scale and bias were per group, which ONNX took back as a mistake.
+    if (g.size(gamma, 0) !== channels) throw noGradient({ opType: 'GroupNormalization', node: nodeLabel(node) });
+    const groups = attribute(node, 'num_groups', 'int') as number;
+    const rank = g.rank(X);
+    const grouped = (value: string): string =>
+      g.reshape(value, [-1, groups, elementCount([channels / groups, ...positions])]);
+    const normalized = normalize(g, grouped(X), [2], epsilonOf(node));
+    const flow = grouped(g.mul(dY, perChannel(g, gamma, rank)));
+    const axes = [0, ...range(2, rank)];
+    const value = g.reshapeLike(normalized.value, X);
+    return [
+      op.wants(0) ? g.reshapeLike(throughStatistics(g, normalized, flow, [2]), X) : null,
+      op.wants(1) ? g.reduceSum(g.mul(dY, value), axes, false) : null,
+      op.wants(2) ? g.reduceSum(dY, axes, false) : null,
+    ];
+  },
+};
+
+/**
+ * Y = x·s^(−β), s = bias + α/size·Σ x² over neighbouring channels:
+ * dX = dY·s^(−β) − 2αβ/size·x·Σ (dY·x·s^(−β−1)), the sum over the same neighbours (runtimes take odd sizes only).
+ */
+export const LRN: OpDef = {
+  gradient({ node, X, dY }, g) {
+    const shape = g.shape(X);
+    const channels = g.size(X, 1);
+    const size = attribute(node, 'size', 'int') as number;
+    const alpha = attribute(node, 'alpha', 'float') ?? Math.fround(1e-4);
+    const beta = attribute(node, 'beta', 'float') ?? 0.75;
+    const near = neighbours(channels, (size - 1) / 2);
+    const sums = g.alongAxis(g.square(X), shape, 1, near);
+    const s = g.add(g.mul(sums, alpha / size), attribute(node, 'bias', 'float') ?? 1);
+    const direct = g.mul(dY, g.pow(s, -beta));
+    const crossed = g.alongAxis(g.div(g.mul(direct, X), s), shape, 1, near);
+    return [g.sub(direct, g.mul(g.mul(X, crossed), (2 * alpha * beta) / size))];
+  },
+};
+
+/** 1 where two channels are at most `reach` apart. */
+function neighbours(channels: number, reach: number): AxisMatrix {
+  const values = Float64Array.from({ length: channels ** 2 }, (_, i) =>
+    Math.abs((i % channels) - Math.floor(i / channels)) <= reach ? 1 : 0,
+  );
+  return { rows: channels, cols: channels, values };
+}

@@ -109,7 +109,7 @@ export function lossWeights(count: number, output: number): Float64Array {
   return filled(count, 100 + output);
 }
 
-const FLOAT_ATTRIBUTES = new Set(['alpha', 'beta', 'epsilon', 'momentum', 'gamma', 'cubic_coeff_a']);
+const FLOAT_ATTRIBUTES = new Set(['alpha', 'beta', 'epsilon', 'momentum', 'gamma', 'bias', 'cubic_coeff_a']);
 
 function attributeOf(name: string, value: number | string | readonly number[]): Attribute {
   if (typeof value === 'string') return string(value);
