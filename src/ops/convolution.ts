@@ -98,19 +98,17 @@ function biasGradient({ dY, wants, Y }: NodeGradient, g: GradientBuilder): strin
  * kernel, which runtimes do faster than a transposed one.
  */
 function inputGradient(g: GradientBuilder, dY: string, W: string, window: Window, groups: number): string {
-  const { kernel, strides, dilations, before, after } = window;
+  const back = backwards(window);
+  return back ? conv(g, dY, mirror(g, W, groups), back, groups) : transposedConv(g, dY, W, window, groups);
+}
+
+/** What each input element meets of dY, as a window on dY; undefined where that is no window. */
+function backwards({ kernel, strides, dilations, before, after, input, output }: Window): Window | undefined {
   const reach = kernel.map((k, i) => (k - 1) * dilations[i]);
-  const mirrored: Window = {
-    kernel,
-    dilations,
-    strides: kernel.map(() => 1),
-    before: reach.map((r, i) => r - before[i]),
-    after: reach.map((r, i) => r - after[i]),
-    input: window.output,
-    output: window.input,
-  };
-  const isConv = strides.every((s) => s === 1) && [...mirrored.before, ...mirrored.after].every((pad) => pad >= 0);
-  return isConv ? conv(g, dY, mirror(g, W, groups), mirrored, groups) : transposedConv(g, dY, W, window, groups);
+  const ahead = reach.map((r, i) => r - before[i]);
+  const behind = reach.map((r, i) => r - after[i]);
+  if (strides.some((s) => s !== 1) || [...ahead, ...behind].some((pad) => pad < 0)) return undefined;
+  return { kernel, dilations, strides, before: ahead, after: behind, input: output, output: input };
 }
 
 /** [M, C/G, k…] to [C, M/G, k…] with every kernel axis reversed. Done once by the runtime when the weight is constant. */
@@ -118,12 +116,16 @@ function mirror(g: GradientBuilder, W: string, groups: number): string {
   const [M, C, ...kernel] = g.sizes(W);
   const count = elementCount(kernel);
   const swapped = g.transpose(g.reshape(W, [groups, M / groups, C, count]), [0, 2, 1, 3]);
-  // Reversing all axes reverses their elements in order; a product does it faster than a slice with step −1.
+  return g.reshape(reversed(g, swapped, count), [groups * C, M / groups, ...kernel]);
+}
+
+/** Reverses the last axis. All spatial axes as one reverse together; a product is faster than a slice with step −1. */
+function reversed(g: GradientBuilder, value: string, count: number): string {
+  if (count === 1) return value;
   const reversal = Float64Array.from({ length: count * count }, (_, i) =>
     i % count === count - 1 - Math.floor(i / count) ? 1 : 0,
   );
-  const reversed = count > 1 ? g.matMul(swapped, g.floats(reversal, [count, count], g.typeOf(W))) : swapped;
-  return g.reshape(reversed, [groups * C, M / groups, ...kernel]);
+  return g.matMul(value, g.floats(reversal, [count, count], g.typeOf(value)));
 }
 
 /**
@@ -135,6 +137,8 @@ function mirror(g: GradientBuilder, W: string, groups: number): string {
  */
 function weightGradient(g: GradientBuilder, X: string, dY: string, W: string, window: Window, groups: number): string {
   const [M, C, ...kernel] = g.sizes(W);
+  const back = backwards(window);
+  if (groups === 1 && M < C && elementCount(kernel) > 1 && back) return fromBehind(g, X, dY, W, back);
   const rows = C * elementCount(kernel);
   const positions = elementCount(window.output);
   const seen = patches(g, X, groups * C, window);
@@ -149,6 +153,22 @@ function weightGradient(g: GradientBuilder, X: string, dY: string, W: string, wi
     g.transpose(g.reshape(dY, [-1, groups, M / groups, positions]), [0, 1, 3, 2]),
   );
   return g.reshape(g.transpose(g.reduceSum(perImage, [0], false), [0, 2, 1]), [M, C, ...kernel]);
+}
+
+/**
+ * The same from the other side: products of X with the patches of dY, which are fewer when there are fewer outputs than
+ * inputs. @param back what each input element meets of dY
+ */
+function fromBehind(g: GradientBuilder, X: string, dY: string, W: string, back: Window): string {
+  const [M, C, ...kernel] = g.sizes(W);
+  const count = elementCount(kernel);
+  const positions = elementCount(back.output);
+  const perImage = g.matMul(
+    g.reshape(patches(g, dY, M, back), [-1, M * count, positions]),
+    g.transpose(g.reshape(X, [-1, C, positions]), [0, 2, 1]),
+  );
+  const total = g.reshape(g.reduceSum(perImage, [0], false), [M, count, C]);
+  return g.reshape(reversed(g, g.transpose(total, [0, 2, 1]), count), [M, C, ...kernel]);
 }
 
 /** The window of the convolution that a transposed one undoes: its input is Y, its output X. */

@@ -132,7 +132,7 @@ function dilate(
   for (const { axis, step } of gaps) {
     const apart = Math.abs(step);
     const elements = g.unsqueeze(value, [axis + 1]);
-    const zeros = g.mul(elements, 0);
+    const zeros = g.unsqueeze(g.mul(value, 0), [axis + 1]);
     sizes = sizes.map((size, i) => (i === axis && size !== null ? size * apart : size));
     value = g.reshapeTo(g.concat([elements, ...new Array<string>(apart - 1).fill(zeros)], axis + 1), sizes);
   }
