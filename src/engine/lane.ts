@@ -28,10 +28,14 @@ interface Open {
   readonly progress: (progress: Progress) => void;
 }
 
+/** What a worker that starts anew is told again. */
+const TOLD_KEPT = 8;
+
 export class Lane {
   private worker: Worker | undefined;
   private lastId = 0;
   private readonly open = new Map<number, Open>();
+  private readonly told: unknown[] = [];
   /** One at a time: the runtime's threads are enough for one job. */
   private tail: Promise<unknown> = Promise.resolve();
 
@@ -48,7 +52,9 @@ export class Lane {
     params: EngineParams<M>,
     { signal, progress }: RequestContext,
   ): Promise<EngineResult<M>> {
+    let isWaiting = true;
     const run = (): Promise<EngineResult<M>> => {
+      isWaiting = false;
       if (signal.aborted) return Promise.reject(cancelled());
       const worker = (this.worker ??= this.start());
       const id = ++this.lastId;
@@ -73,10 +79,20 @@ export class Lane {
     if (this.order === 'at-once') return run();
     const result = this.tail.then(run, run);
     this.tail = result.catch(() => undefined);
-    return result;
+    return new Promise((resolve, reject) => {
+      result.then(resolve, reject);
+      // Nothing has begun that would have to be cleaned up.
+      const cancelWaiting = (): void => {
+        if (isWaiting) reject(cancelled());
+      };
+      signal.addEventListener('abort', cancelWaiting, { once: true });
+    });
   }
 
+  /** Passes on what another lane found out; also to a worker that starts later. */
   tell(value: unknown): void {
+    this.told.push(value);
+    if (this.told.length > TOLD_KEPT) this.told.shift();
     this.worker?.postMessage({ tell: 'calibration', value } satisfies LaneRequest);
   }
 
@@ -86,6 +102,7 @@ export class Lane {
 
   private start(): Worker {
     const worker = new Worker(this.script);
+    for (const value of this.told) worker.postMessage({ tell: 'calibration', value } satisfies LaneRequest);
     worker.on('message', (reply: LaneReply) => this.receive(reply));
     worker.on('error', (error) => this.log(`A worker failed: ${error.stack ?? error}`));
     worker.on('exit', (code) => {

@@ -26,9 +26,13 @@ export interface OpenedModel {
 
 const NOT_YET: KnownShapes = { values: new Map(), inputs: null, reason: 'the model has not been run yet' };
 const KEPT = 6;
+/** Milliseconds. */
+const LINGER = 60_000;
 
 export class OpenModels {
   private readonly open = new Map<string, OpenedModel>();
+  private readonly probing = new Map<string, Promise<OpenedModel>>();
+  private readonly closing = new Map<NodeJS.Timeout, Model>();
 
   /** The model with weights-only facts, or with whatever is known already. */
   get(path: string): OpenedModel {
@@ -65,19 +69,42 @@ export class OpenModels {
     const opened = this.get(path);
     const key = JSON.stringify(given);
     if (opened.shapesFor === key) return opened;
+    // Requests that come together share one run of the model.
+    const job = [path, opened.stamp, key].join('\0');
+    const running = this.probing.get(job) ?? this.probe(opened, given, key).finally(() => this.probing.delete(job));
+    this.probing.set(job, running);
+    return running;
+  }
+
+  private async probe(opened: OpenedModel, given: InputShapes, key: string): Promise<OpenedModel> {
     opened.shapes = await findShapes(opened.model, opened.layers, given);
     opened.shapesFor = key;
     opened.facts = modelFacts(opened.model, opened.layers, opened.shapes);
     return opened;
   }
 
+  /** Forgets a model; its file is closed once the requests that still read its weights must be done. */
   private close(path: string): void {
-    this.open.get(path)?.model.close();
+    const model = this.open.get(path)?.model;
     this.open.delete(path);
+    if (!model) return;
+    const timer = setTimeout(() => {
+      this.closing.delete(timer);
+      model.close();
+    }, LINGER);
+    timer.unref();
+    this.closing.set(timer, model);
   }
 
+  /** Closes all files at once. */
   closeAll(): void {
-    for (const path of [...this.open.keys()]) this.close(path);
+    for (const [timer, model] of this.closing) {
+      clearTimeout(timer);
+      model.close();
+    }
+    for (const { model } of this.open.values()) model.close();
+    this.closing.clear();
+    this.open.clear();
   }
 }
 
