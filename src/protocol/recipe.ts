@@ -124,7 +124,7 @@ export const trainingSchema = z
       .enum(['head', 'scaling', 'bn', 'small', 'all'])
       .default('all')
       .describe(
-        'What is trained, each choice with all before it: the classifier; one scaling factor per kept basis; normalization and biases; 1×1 and dense layers; every weight.',
+        'What is trained, each choice with all before it: the classifier; one scaling factor per kept basis (IBM holds US patent 12,288,160 B2 on transfer learning with basis scaling and pruning); normalization and biases; 1×1 and dense layers; every weight.',
       ),
     loss: z
       .enum(['auto', 'labels', 'distill', 'match'])
