@@ -640,7 +640,7 @@ export function recipeModelDiffers({
 export function noGradient({ opType, node }: { opType: string; node: string }): UserError {
   return new UserError(
     'no-gradient',
-    `Node '${node}' is a ${opType}, whose gradient is not known, and it lies between the loss and a tensor to train.`,
+    `Node '${node}' lies between the loss and a tensor to train, but the gradient of its operator, ${opType}, is not known.`,
     'Train only layers after this node, or use a method that needs no training.',
   );
 }

@@ -5,7 +5,11 @@
 import { type DataType, dataTypeOfCode } from '../tensor/dtype';
 import { attribute, constantValue, type Graph, type GraphNode } from './graph';
 
-type TypeRule = (node: GraphNode, typeOf: (input: number) => DataType | undefined) => DataType | undefined;
+type TypeRule = (
+  node: GraphNode,
+  typeOf: (input: number) => DataType | undefined,
+  output: number,
+) => DataType | undefined;
 
 const bool: TypeRule = () => 'bool';
 const int64: TypeRule = () => 'int64';
@@ -47,8 +51,8 @@ const exceptions: Readonly<Record<string, TypeRule>> = {
   MatMulInteger: () => 'int32',
   DequantizeLinear: typeOfInput(1),
   QuantizeLinear: (_node, typeOf) => typeOf(2) ?? 'uint8',
-  EyeLike: (node, typeOf) => named('dtype')(node, typeOf) ?? typeOf(0),
-  If: () => undefined,
+  EyeLike: (node, typeOf, output) => named('dtype')(node, typeOf, output) ?? typeOf(0),
+  If: (node, _typeOf, output) => attribute(node, 'then_branch', 'graph')?.outputs[output]?.dtype ?? undefined,
   Loop: () => undefined,
   Scan: () => undefined,
   OneHot: typeOfInput(2),
@@ -69,9 +73,9 @@ export function valueTypes(graph: Graph): Map<string, DataType> {
   for (const [name, { dtype }] of graph.initializers) types.set(name, dtype);
   for (const node of graph.nodes) {
     const rule = Object.hasOwn(exceptions, node.opType) ? exceptions[node.opType] : typeOfInput(0);
-    const first = rule(node, (input) => types.get(node.inputs[input] ?? ''));
     node.outputs.forEach((output, i) => {
-      const type = (i > 0 && laterOutputs[node.opType]) || first;
+      const type =
+        (i > 0 && laterOutputs[node.opType]) || rule(node, (input) => types.get(node.inputs[input] ?? ''), i);
       if (output !== '' && type) types.set(output, type);
     });
   }

@@ -4,7 +4,7 @@
  * Shapes are exact, except that an axis whose size changes with the batch is null: rules hold for every batch size.
  * The gradient of a value always has that value's shape and type.
  */
-import { shapesUnknown } from '../errors';
+import { noGradient, shapesUnknown } from '../errors';
 import { GraphBuilder } from '../graph/builder';
 import { attribute, type Graph, type GraphNode, nodeLabel } from '../graph/graph';
 import { type DataType, elementCount } from '../tensor/dtype';
@@ -171,6 +171,15 @@ export class GradientBuilder extends GraphBuilder {
     const product = this.matMul(M, this.reshape(x, [count(before), cols, count(after)]));
     return this.reshapeTo(product, result);
   }
+}
+
+/**
+ * For operators whose further outputs are by-products: statistics that are no part of any loss.
+ * @throws UserError `no-gradient` when a gradient arrives at one of them
+ */
+export function onlyFirstOutput({ node, dOutputs }: NodeGradient): void {
+  const other = dOutputs.findIndex((gradient, i) => i > 0 && gradient !== null);
+  if (other > 0) throw noGradient({ opType: `${node.opType} (output ${other})`, node: nodeLabel(node) });
 }
 
 /** An axis as it is counted from the front. */

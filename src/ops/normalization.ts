@@ -7,7 +7,7 @@
 import { noGradient } from '../errors';
 import { attribute, type GraphNode, nodeLabel } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
-import { type AxisMatrix, axisOf, type GradientBuilder, type NodeGradient, range } from './gradient';
+import { type AxisMatrix, axisOf, type GradientBuilder, type NodeGradient, onlyFirstOutput, range } from './gradient';
 import type { OpDef } from './op';
 
 /** ONNX's default of all normalizations. */
@@ -64,6 +64,7 @@ function fixedStatistics(op: NodeGradient, g: GradientBuilder): (string | null)[
  * dX = γ·r·(dY − Σ dY/n − x̂·dγ/n), which is a·dY + b·x + c with three numbers per channel.
  */
 function batchStatistics(op: NodeGradient, g: GradientBuilder): (string | null)[] {
+  onlyFirstOutput(op);
   const { node, X, dY } = op;
   const gamma = op.inputs[1];
   const rank = g.rank(X);
@@ -128,6 +129,7 @@ export const InstanceNormalization: OpDef = {
 
 export const LayerNormalization: OpDef = {
   gradient(op, g) {
+    onlyFirstOutput(op);
     const { node, X, Y, dY } = op;
     const [, gamma, beta] = op.inputs;
     const axes = range(axisOf(node, g.rank(X), -1), g.rank(X));

@@ -61,7 +61,7 @@ export function buildGradient(graph: Graph, { loss, wrt, shapes, device = 'cpu' 
 
   for (const node of [...trained.nodes].reverse()) {
     if (!node.outputs.some((output) => arrived.has(output) && active.has(output))) continue;
-    if (!node.inputs.some((input) => active.has(input))) continue;
+    if (![...readsOf(node)].some((value) => active.has(value))) continue;
     g.prefix = `grad/${nodeLabel(node)}/`;
     const rule = ruleOf(node);
     const dOutputs = node.outputs.map(gradientOf);

@@ -196,9 +196,56 @@ describe('buildGradient', () => {
     });
     const request = { loss: 'loss', wrt: ['w'], shapes: shapes({ x: [2, 2], w: [2, 2], a: [2, 2], b: [], loss: [] }) };
     expect(() => buildGradient(graph, request)).toThrow(UserError);
-    expect(() => buildGradient(graph, request)).toThrow(/'determinant' is a Det/);
+    expect(() => buildGradient(graph, request)).toThrow(/'determinant' lies between .* operator, Det,/);
     // Elsewhere it is simply part of the graph.
     expect(buildGradient(graph, { ...request, wrt: ['b'] }).gradients.has('b')).toBe(true);
+  });
+
+  test('takes no gradient of by-products', () => {
+    const graph = makeGraph({
+      nodes: [
+        makeNode('LayerNormalization', ['x', 'scale'], ['y', 'mean'], {}, 'norm'),
+        makeNode('ReduceSum', ['mean'], ['loss'], { keepdims: int(0) }),
+      ],
+      inputs: [value('x', [2, 3])],
+      outputs: [],
+      initializers: { scale: tensor([3], 1, 1, 1) },
+    });
+    const all = shapes({ x: [2, 3], y: [2, 3], mean: [2, 1], loss: [] });
+    expect(() => buildGradient(graph, { loss: 'loss', wrt: ['x'], shapes: all })).toThrow(
+      /'norm' lies between .* operator, LayerNormalization \(output 1\),/,
+    );
+  });
+
+  test('takes no gradient through control flow', () => {
+    const branch = makeGraph({
+      nodes: [makeNode('Neg', ['a'], ['b'])],
+      inputs: [],
+      outputs: [value('b')],
+    });
+    const graph = makeGraph({
+      nodes: [
+        makeNode('Mul', ['x', 'w'], ['a']),
+        makeNode(
+          'If',
+          ['condition'],
+          ['c'],
+          {
+            then_branch: { kind: 'graph', value: branch },
+            else_branch: { kind: 'graph', value: branch },
+          },
+          'choice',
+        ),
+        makeNode('ReduceSum', ['c'], ['loss'], { keepdims: int(0) }),
+      ],
+      inputs: [value('x', [2]), value('condition', [], 'bool')],
+      outputs: [],
+      initializers: { w: tensor([2], 1, 2) },
+    });
+    const all = shapes({ x: [2], w: [2], a: [2], c: [2], loss: [] });
+    expect(() => buildGradient(graph, { loss: 'loss', wrt: ['w'], shapes: all })).toThrow(
+      /'choice' lies between .* operator, If,/,
+    );
   });
 
   test('takes no gradient through steps, comparisons and shapes', () => {
