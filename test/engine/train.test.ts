@@ -1,0 +1,184 @@
+/** Runs that train after pruning, from a model file and a dataset to a verified candidate. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createService, type Service } from '../../src/engine/service';
+import { serializeGraph } from '../../src/formats/onnx/serialize';
+import { int, ints, makeNode } from '../../src/graph/graph';
+import { type Random, seededRandom } from '../../src/linalg/random';
+import type { Progress, RunResult } from '../../src/protocol/plan';
+import { type RecipeInput, settingsSchema, type TrainingSettings } from '../../src/protocol/recipe';
+import { elementCount } from '../../src/tensor/dtype';
+import { float32Tensor, type Tensor } from '../../src/tensor/tensor';
+import { idxBytes, put, scratch } from '../data/scratch';
+import { metadataOf } from '../support/graphs';
+import { makeGraph, value } from '../support/onnxBuilder';
+
+const side = 12;
+const classes = 3;
+
+/** images [N, 1, 12, 12] → two convolutions of 12 channels → average → scores [N, 3]. */
+function classifier(): Uint8Array {
+  const random = seededRandom(7);
+  const normal = (dims: readonly number[], deviation: number): Tensor => {
+    const count = elementCount(dims);
+    return float32Tensor(
+      Float32Array.from({ length: count }, () => deviation * random.normal()),
+      dims,
+    );
+  };
+  const pads = { pads: ints([1, 1, 1, 1]), kernel_shape: ints([3, 3]) };
+  const graph = makeGraph({
+    inputs: [value('images', ['N', 1, side, side])],
+    outputs: [value('scores', ['N', classes])],
+    nodes: [
+      makeNode('Conv', ['images', 'first.weight', 'first.bias'], ['a'], pads),
+      makeNode('Relu', ['a'], ['b']),
+      makeNode('Conv', ['b', 'second.weight', 'second.bias'], ['c'], pads),
+      makeNode('Relu', ['c'], ['d']),
+      makeNode('GlobalAveragePool', ['d'], ['e']),
+      makeNode('Flatten', ['e'], ['f'], { axis: int(1) }),
+      makeNode('Gemm', ['f', 'head.weight', 'head.bias'], ['scores'], { transB: int(1) }),
+    ],
+    initializers: {
+      'first.weight': normal([12, 1, 3, 3], 0.5),
+      'first.bias': normal([12], 0.1),
+      'second.weight': normal([12, 12, 3, 3], 0.15),
+      'second.bias': normal([12], 0.1),
+      'head.weight': normal([classes, 12], 0.5),
+      'head.bias': normal([classes], 0.1),
+    },
+  });
+  return serializeGraph(graph, metadataOf({ opset: 13 }));
+}
+
+/** Images of noise with horizontal, vertical or no stripes. */
+function stripes(count: number, random: Random): { pixels: Uint8Array; labels: Uint8Array } {
+  const labels = Uint8Array.from({ length: count }, (_, i) => i % classes);
+  const pixels = new Uint8Array(count * side * side);
+  for (let i = 0; i < pixels.length; i++) {
+    const label = labels[Math.floor(i / (side * side))];
+    const [x, y] = [i % side, Math.floor(i / side) % side];
+    const line = label === 0 ? x : label === 1 ? y : 0;
+    pixels[i] = 90 + random.index(40) + (line % 3 === 1 ? 110 : 0);
+  }
+  return { pixels, labels };
+}
+
+async function writeImages(folder: string, part: string, count: number, seed: number): Promise<string> {
+  const { pixels, labels } = stripes(count, seededRandom(seed));
+  await put(folder, `${part}-labels-idx1-ubyte`, idxBytes([count], labels));
+  return put(folder, `${part}-images-idx3-ubyte`, idxBytes([count, side, side], pixels));
+}
+
+let folder: string;
+let service: Service;
+let settings: RecipeInput;
+beforeEach(async () => {
+  folder = await scratch();
+  service = createService({ spectraWorker: null });
+  writeFileSync(path.join(folder, 'stripes.onnx'), classifier());
+  await writeImages(folder, 'train', 240, 1);
+  await writeImages(folder, 'test', 120, 2);
+  settings = {
+    version: 1,
+    model: { path: 'stripes.onnx' },
+    method: 'basis',
+    data: { path: 'train-images-idx3-ubyte', evaluation: 'test-images-idx3-ubyte', calibrationImages: 60 },
+    target: { kind: 'macs', value: 0.6 },
+    protect: ['first', 'head'],
+    threads: 1,
+  };
+  return () => service.dispose();
+});
+
+interface Asked {
+  readonly training: Partial<TrainingSettings>;
+  readonly signal?: AbortSignal;
+  readonly resume?: boolean;
+  onProgress?(progress: Progress): void;
+}
+
+function run({ training, signal, resume, onProgress }: Asked): Promise<RunResult> {
+  const { version, model, ...rest } = settings;
+  return service.handlers.run(
+    {
+      path: path.join(folder, 'stripes.onnx'),
+      settings: settingsSchema.parse({ ...rest, training }),
+      folder,
+      storage: path.join(folder, 'storage'),
+      checkpoint: path.join(folder, 'checkpoint'),
+      resume,
+    },
+    { signal: signal ?? new AbortController().signal, progress: onProgress ?? (() => undefined) },
+  );
+}
+
+test('learning from labels makes an untrained network a good one, verified and reported', async () => {
+  const result = await run({ training: { epochs: 12, loss: 'labels', lr: 0.1, batch: 24 } });
+  expect(result.training?.untrained).toBeLessThan(0.7);
+  expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.95);
+  expect(result.training).toMatchObject({ losses: { length: 120 }, epochs: { length: 12 } });
+  expect(result.training?.imagesPerSecond).toBeGreaterThan(0);
+  expect(result.verification.map(({ passed }) => passed)).toEqual(result.verification.map(() => true));
+  expect(result.verification.at(-1)?.name).toBe('Outputs equal those of the training program');
+  expect(existsSync(path.join(folder, 'checkpoint'))).toBe(false);
+});
+
+test('learning from the original needs no labels and brings the outputs back', async () => {
+  await put(folder, 'plain/images.idx3-ubyte', readFileSync(path.join(folder, 'train-images-idx3-ubyte')));
+  settings = { ...settings, data: { ...settings.data, path: 'plain/images.idx3-ubyte' }, basis: { refit: false } };
+  const result = await run({ training: { epochs: 4, lr: 0.02, batch: 24 } });
+  const epochs = result.training?.epochs ?? [];
+  expect(epochs[3].loss).toBeLessThan(0.5 * epochs[0].loss);
+});
+
+test('a run that was cancelled goes on with resume and ends with the same bytes', async () => {
+  const training = { epochs: 3, loss: 'labels', lr: 0.05, batch: 24 } as const;
+  const whole = await run({ training });
+  const bytes = readFileSync(whole.candidate);
+  const abort = new AbortController();
+  const onProgress = ({ training: now }: Progress): void => {
+    if (now?.step === 14) abort.abort();
+  };
+  await expect(run({ training, signal: abort.signal, onProgress })).rejects.toMatchObject({ code: 'cancelled' });
+  expect(existsSync(path.join(folder, 'checkpoint'))).toBe(true);
+  expect(readdirSync(path.join(folder, 'storage'))).toEqual([path.basename(path.dirname(whole.candidate))]);
+  const resumed = await run({ training, resume: true });
+  expect(Buffer.compare(readFileSync(resumed.candidate), bytes)).toBe(0);
+  expect(resumed.training?.losses).toEqual(whole.training?.losses);
+});
+
+test('reports progress with the time left', async () => {
+  const seen: Progress[] = [];
+  await run({ training: { epochs: 2, train: 'scaling' }, onProgress: (progress) => seen.push(progress) });
+  const steps = seen.filter(({ training }) => training);
+  expect(steps).toHaveLength(8);
+  expect(steps.at(-1)?.message).toMatch(/^Training: epoch 2 of 2, loss \d+\.\d+, 0 s left$/);
+  const fractions = seen.map(({ fraction }) => fraction ?? 0).filter((fraction) => fraction > 0);
+  expect(Math.max(...fractions)).toBeLessThanOrEqual(1);
+});
+
+describe('is refused', () => {
+  test('with labels asked for and none there', async () => {
+    await put(folder, 'plain/images.idx3-ubyte', readFileSync(path.join(folder, 'train-images-idx3-ubyte')));
+    settings = { ...settings, data: { path: 'plain/images.idx3-ubyte' } };
+    await expect(run({ training: { epochs: 1, loss: 'labels' } })).rejects.toMatchObject({ code: 'labels-needed' });
+    expect(readdirSync(path.join(folder, 'storage'))).toEqual([]);
+  });
+
+  test('without any images', async () => {
+    settings = { ...settings, data: undefined };
+    await expect(run({ training: { epochs: 1 } })).rejects.toMatchObject({ code: 'data-needed' });
+  });
+
+  test('to go on from nothing', async () => {
+    await expect(run({ training: { epochs: 1 }, resume: true })).rejects.toMatchObject({ code: 'checkpoint-invalid' });
+  });
+});
+
+test('warns that the accuracy is that of images it was trained on', async () => {
+  settings = { ...settings, data: { path: 'train-images-idx3-ubyte', calibrationImages: 60 } };
+  const { warnings } = await run({ training: { epochs: 1 } });
+  expect(warnings.join()).toContain('images that the model was trained on');
+});
