@@ -15,7 +15,7 @@ import { recipeText } from '../recipe/file';
 import { type Arguments, commands, helpText, parseArguments, parseCount, parseDevice, parseShapes } from './args';
 import { progressReporter } from './progress';
 import { loadSettings } from './recipe';
-import { compareText, evaluateText, inspectText, projectionText, runText } from './text';
+import { compareText, evaluateText, inspectText, projectionText, runText, trainingTimeText } from './text';
 
 interface Session {
   readonly service: Service;
@@ -77,7 +77,9 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
     if (settings.data && settings.basis.basis !== 'weights') await service.handlers.calibrate(request, context);
     const facts = await service.handlers.shapes({ path: model, shapes: settings.shapes }, context);
     const projection = await service.handlers.project(request, context);
-    return print(projectionText(projection, facts.layers), { settings, ...projection });
+    const training = settings.training?.epochs ? await service.handlers.trainingTime(request, context) : null;
+    const text = `${projectionText(projection, facts.layers)}${training ? trainingTimeText(training) : ''}`;
+    return print(text, { settings, ...projection, ...(training ? { training } : {}) });
   }
   if (!args.value('output')) throw outputNeeded();
   const output = path.resolve(args.value('output') as string);

@@ -1,7 +1,7 @@
 /** What the commands print for people. */
 import type { ModelComparison } from '../protocol/engine';
 import type { AccuracyFacts, LatencyFacts, LayerFacts, ModelFacts, Spectrum } from '../protocol/facts';
-import type { BeforeAfter, Projection, RunResult, TrainingReport } from '../protocol/plan';
+import type { BeforeAfter, Projection, RunResult, TrainingReport, TrainingTime } from '../protocol/plan';
 
 /** 40552320 → "40.55 M". */
 export function count(value: number | null): string {
@@ -190,6 +190,13 @@ export function runText(run: RunResult, saved: { model: string; recipe: string }
     '',
   ].join('\n');
 }
+
+export function trainingTimeText({ seconds, steps, secondsPerStep, trainedParams }: TrainingTime): string {
+  return `training ${count(trainedParams)} parameters takes about ${duration(seconds)}: ${steps} steps of ${(1000 * secondsPerStep).toFixed(0)} ms\n`;
+}
+
+const duration = (seconds: number): string =>
+  seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} minutes`;
 
 function trainingLines({ epochs, untrained, seconds, imagesPerSecond, trainedParams }: TrainingReport): string[] {
   const rows = epochs.map(({ loss, accuracy }, i) => [

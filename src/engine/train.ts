@@ -6,9 +6,10 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { dataNeeded, labelsNeeded, tooFewImages } from '../errors';
 import type { Graph, ModelMetadata } from '../graph/graph';
-import type { TrainingReport } from '../protocol/plan';
+import type { TrainingReport, TrainingTime } from '../protocol/plan';
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
+import { quantile } from '../runtime/latency';
 import type { SessionOptions } from '../runtime/session';
 import { elementCount } from '../tensor/dtype';
 import { float32Tensor, int64Tensor, type Tensor, toFloat32 } from '../tensor/tensor';
@@ -25,12 +26,15 @@ import type { Decomposed } from './decompose';
 import type { FeedBatch, Inputs } from './inputs';
 import type { OpenedModel } from './models';
 
-export interface TrainingRequest {
+export interface ProgramRequest {
   readonly opened: OpenedModel;
   readonly decomposed: Decomposed;
   readonly settings: PruneSettings & { readonly training: TrainingSettings };
   readonly inputs: Inputs;
   readonly session: SessionOptions;
+}
+
+export interface TrainingRequest extends ProgramRequest {
   /** Where checkpoints go; removed when the training is done. */
   readonly checkpoint: string;
   /** Whether to go on from that checkpoint. */
@@ -57,8 +61,7 @@ export async function trainPruned(request: TrainingRequest, context: RequestCont
   const { settings, inputs, decomposed } = request;
   const { training } = settings;
   context.progress({ phase: 'train', message: 'Building the training program', fraction: 0 });
-  if (usesLabels(training) && !inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path });
-  const prepared = await prepare(request, context);
+  const prepared = await prepare(request, context.signal);
   const program = await programOf(prepared, request);
   try {
     const started = performance.now();
@@ -75,12 +78,46 @@ export async function trainPruned(request: TrainingRequest, context: RequestCont
         epochs: record.epochs,
         seconds,
         imagesPerSecond: (training.epochs * imagesPerEpoch(inputs, training)) / seconds,
-        trainedParams: prepared.trainables.reduce((sum, { dims }) => sum + elementCount(dims), 0),
+        trainedParams: trainedParams(prepared),
       },
     };
   } finally {
     await program.release();
   }
+}
+
+/** Steps that are measured, after one that sets up memory. */
+const MEASURED_STEPS = 4;
+
+/**
+ * What a training would take, from a few of its steps.
+ * @throws UserError as {@link trainPruned}
+ */
+export async function timeTraining(request: ProgramRequest, { signal }: RequestContext): Promise<TrainingTime> {
+  const { settings, inputs } = request;
+  const prepared = await prepare(request, signal);
+  const program = await programOf(prepared, request);
+  try {
+    const data = dataOf(inputs, settings, prepared);
+    const times: number[] = [];
+    for await (const { feeds } of data.batches(0, 0, signal)) {
+      signal.throwIfAborted();
+      const started = performance.now();
+      await program.step(feeds, settings.training.lr, times.length + 1);
+      times.push((performance.now() - started) / 1000);
+      if (times.length > MEASURED_STEPS) break;
+    }
+    const measured = times.length > 1 ? times.slice(1) : times;
+    const secondsPerStep = quantile(measured, 0.5);
+    const steps = settings.training.epochs * data.batchesPerEpoch;
+    return { seconds: steps * secondsPerStep, steps, secondsPerStep, trainedParams: trainedParams(prepared) };
+  } finally {
+    await program.release();
+  }
+}
+
+function trainedParams({ trainables }: PreparedModel): number {
+  return trainables.reduce((sum, { dims }) => sum + elementCount(dims), 0);
 }
 
 /** A model that does not compute in float32 can't be held against the program, which does. */
@@ -96,9 +133,10 @@ function referenceOf(
     : { graph, metadata: opened.model.metadata, name: 'the trained graph' };
 }
 
-async function prepare(request: TrainingRequest, { signal }: RequestContext): Promise<PreparedModel> {
+async function prepare(request: ProgramRequest, signal: AbortSignal): Promise<PreparedModel> {
   const { opened, decomposed, settings, inputs, session } = request;
   const { training } = settings;
+  if (usesLabels(training) && !inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path });
   const { metadata } = opened.model;
   const shapes = settings.shapes ?? (opened.shapes.inputs ? { [inputs.input]: inputs.shape } : undefined);
   const statistics =
@@ -149,7 +187,7 @@ function innerValues({ graph, owners }: Decomposed): string[] {
   return inners;
 }
 
-function programOf(prepared: PreparedModel, { settings, session, inputs }: TrainingRequest): Promise<TrainingProgram> {
+function programOf(prepared: PreparedModel, { settings, session, inputs }: ProgramRequest): Promise<TrainingProgram> {
   const { training } = settings;
   return buildProgram({
     graph: prepared.graph,
@@ -223,7 +261,7 @@ function imagesPerEpoch({ dataset }: Inputs, { images }: TrainingSettings): numb
 }
 
 /** @throws UserError `too-few-images` when they do not fill one batch of a model with a fixed batch size */
-function dataOf(inputs: Inputs, settings: TrainingRequest['settings'], prepared: PreparedModel): TrainingData {
+function dataOf(inputs: Inputs, settings: ProgramRequest['settings'], prepared: PreparedModel): TrainingData {
   const { training, seed } = settings;
   const images = imagesPerEpoch(inputs, training);
   const batch = inputs.fixedBatch ?? training.batch;

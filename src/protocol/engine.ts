@@ -4,7 +4,7 @@
  * (vscode-jsonrpc; `serialization: 'advanced'`, so typed arrays cross as they are).
  */
 import type { AccuracyFacts, DatasetFacts, DeviceFacts, LatencyFacts, ModelFacts, Spectrum } from './facts';
-import type { LayerDetail, Projection, RunResult } from './plan';
+import type { LayerDetail, Projection, RunResult, TrainingTime } from './plan';
 import type { PreprocessingInput, PruneSettings } from './recipe';
 
 /** Sizes by input name, for inputs with free dimensions. */
@@ -50,6 +50,8 @@ export interface EngineMethods {
     /** Go on from that checkpoint, left by a training that was stopped. */
     resume?: boolean;
   }): RunResult;
+  /** How long the settings' training would take, from a few steps of it. Needs data. */
+  trainingTime(params: { path: string; settings: PruneSettings; folder: string }): TrainingTime;
   /** Writes a run's candidate and recipe to their place, atomically. */
   save(params: { run: RunResult; settings: PruneSettings; folder: string; output: string; overwrite: boolean }): {
     model: string;
@@ -90,6 +92,7 @@ export const lanes: Readonly<Record<EngineMethod, 'look' | 'work'>> = {
   calibrate: 'work',
   evaluate: 'work',
   run: 'work',
+  trainingTime: 'work',
   save: 'work',
   compare: 'work',
 };

@@ -123,6 +123,15 @@ export interface TrainingProgress {
   readonly secondsLeft: number | null;
 }
 
+/** What a training would cost, measured before it starts. */
+export interface TrainingTime {
+  readonly seconds: number;
+  readonly steps: number;
+  readonly secondsPerStep: number;
+  /** Elements of trained tensors. */
+  readonly trainedParams: number;
+}
+
 /** What training did, for charts and reports. */
 export interface TrainingReport {
   /** Loss of every step. */

@@ -159,6 +159,20 @@ test('reports progress with the time left', async () => {
   expect(Math.max(...fractions)).toBeLessThanOrEqual(1);
 });
 
+test('its time is known before it starts', async () => {
+  const { version, model, ...rest } = settings;
+  const asked = settingsSchema.parse({ ...rest, training: { epochs: 5, batch: 24, loss: 'labels' } });
+  const context = { signal: new AbortController().signal, progress: () => undefined };
+  const request = { path: path.join(folder, 'stripes.onnx'), settings: asked, folder };
+  const { seconds, steps, secondsPerStep, trainedParams } = await service.handlers.trainingTime(request, context);
+  expect(steps).toBe(50);
+  expect(secondsPerStep).toBeGreaterThan(0);
+  expect(seconds).toBeCloseTo(50 * secondsPerStep, 10);
+  const result = await run({ training: { epochs: 1, batch: 24, loss: 'labels' } });
+  // Calibration adds a bias where the weights alone do not; this model has one already.
+  expect(trainedParams).toBe(result.training?.trainedParams);
+});
+
 describe('is refused', () => {
   test('with labels asked for and none there', async () => {
     await put(folder, 'plain/images.idx3-ubyte', readFileSync(path.join(folder, 'train-images-idx3-ubyte')));

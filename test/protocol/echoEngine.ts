@@ -38,6 +38,7 @@ const handlers: EngineHandlers = {
   save: async () => ({ model: `${process.pid}`, recipe: '' }),
   detail: unserved,
   project: unserved,
+  trainingTime: unserved,
   // Never answers and hears no cancel: what a runtime busy in native code looks like.
   calibrate: () => new Promise(() => undefined),
   dataset: unserved,
