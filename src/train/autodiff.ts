@@ -8,9 +8,9 @@
 import { noGradient } from '../errors';
 import { type Graph, type GraphNode, nodeLabel, type ValueInfo } from '../graph/graph';
 import { readsOf } from '../graph/order';
-import { valueTypes } from '../graph/types';
 import { opDef } from '../ops';
 import { GradientBuilder, type NodeGradient, type Shape } from '../ops/gradient';
+import { valueTypes } from '../ops/types';
 import type { DeviceId } from '../runtime/session';
 import { type DataType, dataTypes } from '../tensor/dtype';
 

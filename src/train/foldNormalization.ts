@@ -7,7 +7,7 @@
 import { GraphBuilder } from '../graph/builder';
 import { attribute, type Graph, type GraphNode } from '../graph/graph';
 import { consumers, producers } from '../graph/order';
-import { valueTypes } from '../graph/types';
+import { valueTypes } from '../ops/types';
 
 /** ONNX's default epsilon of BatchNormalization. */
 const DEFAULT_EPSILON = Math.fround(1e-5);

@@ -6,7 +6,7 @@
 import { serializeGraph } from '../formats/onnx/serialize';
 import { GraphBuilder } from '../graph/builder';
 import { type Graph, type GraphNode, int, type ModelMetadata, makeNode, type ValueInfo } from '../graph/graph';
-import { valueTypes } from '../graph/types';
+import { valueTypes } from '../ops/types';
 import { createSession, type Session, type SessionOptions } from '../runtime/session';
 import type { InputShapes } from '../runtime/shapes';
 import { elementCount } from '../tensor/dtype';

@@ -6,8 +6,8 @@
 import { GraphBuilder } from '../graph/builder';
 import type { Graph, GraphNode } from '../graph/graph';
 import { consumers } from '../graph/order';
-import { valueTypes } from '../graph/types';
 import { groupsOf } from '../ops/convolution';
+import { valueTypes } from '../ops/types';
 import { float32Tensor, memoryTensor, type Tensor, toFloat32 } from '../tensor/tensor';
 import type { Trainable } from './trainable';
 

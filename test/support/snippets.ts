@@ -1,7 +1,7 @@
 /** Runs the nodes that a function emits through a graph builder, in float32 and with ONNX Runtime. */
 import { GraphBuilder } from '../../src/graph/builder';
 import type { Graph, ValueInfo } from '../../src/graph/graph';
-import { valueTypes } from '../../src/graph/types';
+import { valueTypes } from '../../src/ops/types';
 import type { Tensor } from '../../src/tensor/tensor';
 import { buildGradient } from '../../src/train/autodiff';
 import { specialize } from '../../src/train/specialize';
