@@ -18,6 +18,8 @@ export interface Engine {
 }
 
 export interface Product {
+  /** Path of one of its bundles. */
+  file(name: string): string;
   /** Starts an engine process and speaks its wire. */
   engine(env?: Readonly<Record<string, string>>): Engine;
   /** Runs the command line to its end. */
@@ -53,6 +55,7 @@ export async function buildProduct(): Promise<Product> {
   });
   const cli = path.join(folder, 'cli.js');
   return {
+    file: (name) => path.join(folder, name),
     engine(env = {}) {
       const child = fork(path.join(folder, 'engine.js'), {
         serialization: 'advanced',
