@@ -45,6 +45,12 @@ export function memoryTensor(name: string, tensor: Tensor): TensorRef {
   };
 }
 
+/** The same tensor under another name; its values are still read when asked for. */
+export function renamedTensor(name: string, ref: TensorRef): TensorRef {
+  const { dtype, dims, bytes } = ref;
+  return { name, dtype, dims, bytes, read: () => ref.read() };
+}
+
 export function float32Tensor(data: Float32Array, dims: readonly number[]): Tensor {
   return { dtype: 'float32', dims, data };
 }

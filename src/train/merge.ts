@@ -1,7 +1,7 @@
 /** Two models as one graph that reads the same inputs: a network and the teacher it learns from. */
 import type { Attribute, Graph, GraphNode } from '../graph/graph';
 import { subgraphs } from '../graph/order';
-import type { TensorRef } from '../tensor/tensor';
+import { renamedTensor, type TensorRef } from '../tensor/tensor';
 
 /**
  * The graph with another one beside it, whose names get a prefix; inputs of equal names are shared.
@@ -44,9 +44,6 @@ function inner(graph: Graph, nameOf: (value: string) => string): Graph {
 
 function renamedTensors(graph: Graph, nameOf: (value: string) => string): Map<string, TensorRef> {
   return new Map(
-    [...graph.initializers].map(([name, ref]): [string, TensorRef] => {
-      const { dtype, dims, bytes } = ref;
-      return [nameOf(name), { name: nameOf(name), dtype, dims, bytes, read: () => ref.read() }];
-    }),
+    [...graph.initializers].map(([name, ref]): [string, TensorRef] => [nameOf(name), renamedTensor(nameOf(name), ref)]),
   );
 }

@@ -16,7 +16,7 @@ import { valueTypes } from '../ops/types';
 import { createSession } from '../runtime/session';
 import { type InputShapes, inputShapes, probeShapes } from '../runtime/shapes';
 import { type DataType, dataTypes } from '../tensor/dtype';
-import { int64Tensor, memoryTensor, type Tensor, type TensorRef } from '../tensor/tensor';
+import { int64Tensor, memoryTensor, renamedTensor, type Tensor, type TensorRef } from '../tensor/tensor';
 import { trainingMetadata, upgradeGraph } from './upgrade';
 
 export interface ForwardGraph {
@@ -104,7 +104,7 @@ function withConstantsStored(graph: Graph): Graph {
     const value = constantValue(node);
     const [name] = node.outputs;
     if (!value) return true;
-    initializers.set(name, 'read' in value ? value : memoryTensor(name, value));
+    initializers.set(name, 'read' in value ? renamedTensor(name, value) : memoryTensor(name, value));
     return false;
   });
   return {

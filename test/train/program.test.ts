@@ -1,5 +1,6 @@
 /** Training programs: what they train, what they leave alone, and that they compute what the model computes. */
 import { describe, expect, test } from 'vitest';
+import { makeNode } from '../../src/graph/graph';
 import { bytesOf, float32Tensor, fromFloat, memoryTensor, type Tensor, toFloat32 } from '../../src/tensor/tensor';
 import { adamW } from '../../src/train/optimizers';
 import { withTrained } from '../../src/train/prepare';
@@ -206,6 +207,25 @@ test('half-precision models are trained in single precision and written back as 
   expect(losses[19]).toBeLessThan(losses[0]);
   expect(changed(half, after)).toContain('convA.weight');
   expect([...after.initializers.values()].map(({ dtype }) => dtype)).toEqual(Array(9).fill('float16'));
+});
+
+test('weights in Constant nodes are trained and go back into them', async () => {
+  const graph = toyModel();
+  const name = 'convA.weight';
+  const { dims, dtype } = graph.initializers.get(name) ?? { dims: [], dtype: 'float32' as const };
+  const held = memoryTensor('value', graph.initializers.get(name)?.read() ?? float32Tensor(new Float32Array(), []));
+  const constant = makeNode('Constant', [], [name], { value: { kind: 'tensor', value: held } });
+  const stored = new Map([...graph.initializers].filter(([key]) => key !== name));
+  const model = { ...graph, nodes: [constant, ...graph.nodes], initializers: stored };
+  const toy = await toyProgram({ graph: model });
+  await stepped(toy, 3);
+  const after = withTrained(model, toy.prepared.stored(toy.program.tensors()));
+  await toy.program.release();
+  const value = after.nodes[0].attributes.get('value');
+  if (value?.kind !== 'tensor') throw new Error('no tensor');
+  expect(value.value).toMatchObject({ name: 'value', dtype, dims });
+  expect(toFloat32(value.value.read())).not.toEqual(toFloat32(held.read()));
+  expect([...after.initializers.keys()]).toEqual([...stored.keys()]);
 });
 
 test('refuses what leaves nothing to train', async () => {
