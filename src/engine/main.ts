@@ -2,6 +2,7 @@
  * Entry of the engine process, forked by the extension host. This thread only passes messages on: requests that look at
  * a model and long jobs have a lane (worker thread) each, so that looking never waits for a run.
  */
+import '../runtime/noTelemetry';
 import path from 'node:path';
 import { createMessageConnection, IPCMessageReader, IPCMessageWriter } from 'vscode-jsonrpc/node';
 import { type EngineMethod, lanes } from '../protocol/engine';

@@ -1,6 +1,7 @@
 /**
  * Inference sessions: the only file that imports ONNX Runtime. Everything else speaks of graphs and tensors.
  */
+import './noTelemetry';
 import * as os from 'node:os';
 import * as ort from 'onnxruntime-node';
 import { deviceFailed, modelDoesNotLoad, modelDoesNotRun } from '../errors';

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CancellationTokenSource } from 'vscode-jsonrpc/node';
 import type { Progress } from '../../src/protocol/plan';
+import { temporaryFolder } from '../support/onnxBuilder';
 import { settingsOf } from '../support/plans';
 import { buildProduct, type Engine, type Product } from '../support/product';
 import { type SmallTask, smallTask } from '../support/smallClassifier';
@@ -102,6 +103,14 @@ describe('the engine process', () => {
     engine = product.engine();
     const run = await (await runUntil('measure')).result;
     expect(run.verification.every(({ passed }) => passed)).toBe(true);
+  });
+
+  it('writes nothing into the temporary folder, and so has no telemetry to send', async () => {
+    const temporary = temporaryFolder();
+    const { requester } = product.engine({ TMPDIR: temporary });
+    await requester.request('shapes', { path: task.model });
+    await requester.request('evaluate', { path: task.model, data: task.data, limit: 5 });
+    expect(fs.readdirSync(temporary)).toEqual([]);
   });
 
   it('ends with its host', async () => {
