@@ -25,7 +25,7 @@ export interface Product {
   /** Runs the command line to its end. */
   cli(words: readonly string[], options?: { readonly cwd?: string }): SpawnSyncReturns<string>;
   /** Starts the command line. */
-  startCli(words: readonly string[]): ChildProcess;
+  startCli(words: readonly string[], env?: Readonly<Record<string, string>>): ChildProcess;
 }
 
 /** Bundles into the repository's `out`, from where packages with native code are found. */
@@ -88,6 +88,6 @@ export async function buildProduct(): Promise<Product> {
       return engine;
     },
     cli: (words, { cwd } = {}) => spawnSync(process.execPath, [cli, ...words], { encoding: 'utf8', cwd }),
-    startCli: (words) => spawn(process.execPath, [cli, ...words]),
+    startCli: (words, env = {}) => spawn(process.execPath, [cli, ...words], { env: { ...process.env, ...env } }),
   };
 }

@@ -1,0 +1,226 @@
+/** From words to settings, and from results to text: the command line without its process. */
+import path from 'node:path';
+import { beforeAll, describe, expect, it, test } from 'vitest';
+import { type Arguments, commands, helpText, parseArguments } from '../../src/cli/args';
+import { progressReporter } from '../../src/cli/progress';
+import { loadSettings } from '../../src/cli/recipe';
+import { bytes, count, inspectText, projectionText, table } from '../../src/cli/text';
+import { settingsSchema } from '../../src/protocol/recipe';
+import { factsOf } from '../support/graphs';
+import { temporaryFile } from '../support/onnxBuilder';
+import { planGraph } from '../support/plans';
+import { smallClassifier } from '../support/smallClassifier';
+
+function parsed(...words: string[]): Arguments {
+  const args = parseArguments(words);
+  if ('help' in args) throw new Error('help was asked for');
+  return args;
+}
+const settingsFrom = async (...words: string[]) => (await loadSettings(parsed('prune', ...words))).settings;
+
+describe('settings', () => {
+  const standard = settingsSchema.parse({ method: 'basis', target: { kind: 'macs', value: 0.5 } });
+
+  it('are the defaults without options', async () => {
+    expect(await settingsFrom('m.onnx')).toEqual(standard);
+  });
+
+  const cases: [string, string[], object][] = [
+    ['a target', ['--target', 'params=0.25'], { target: { kind: 'params', value: 0.25 } }],
+    ['a number of bytes', ['--target', 'bytes=500000'], { target: { kind: 'bytes', value: 500_000 } }],
+    ['protected layers', ['--protect', 'conv1', '--protect', 'b.*'], { protect: ['conv1', 'b.*'] }],
+    [
+      'ratios of layers, the last word last',
+      ['--layer', '*=0.5', '--layer', 'a=b=0.25'],
+      {
+        layers: [
+          { match: '*', ratio: 0.5 },
+          { match: 'a=b', ratio: 0.25 },
+        ],
+      },
+    ],
+    [
+      'the basis',
+      ['--basis', 'weights', '--criterion', 'energy', '--finish', 'recombined', '--no-refit', '--fold-bn'],
+      { basis: { basis: 'weights', score: 'energy', finish: 'recombined', refit: false, foldBatchNorm: true } },
+    ],
+    ['numbers', ['--multiple', '8', '--seed', '7', '--threads', '2'], { multiple: 8, seed: 7, threads: 2 }],
+    ['shapes', ['--shape', 'x=1,3,64,64', '--shape', 'y=2x5'], { shapes: { x: [1, 3, 64, 64], y: [2, 5] } }],
+    ['a device', ['--device', 'auto'], { device: 'auto' }],
+  ];
+  it.each(cases)('take %s', async (_name, words, expected) => {
+    expect(await settingsFrom('m.onnx', ...words)).toMatchObject(expected);
+  });
+
+  it('have data paths that start at the model’s folder', async () => {
+    const words = [path.join('models', 'm.onnx'), '--data', path.join('images', 'train'), '--eval-data', 'test.npz'];
+    const { model, settings } = await loadSettings(parsed('prune', ...words, '--images', '9', '--limit', '5'));
+    expect(model).toBe(path.resolve('models/m.onnx'));
+    expect(settings.data).toEqual({
+      path: '../images/train',
+      evaluation: '../test.npz',
+      calibrationImages: 9,
+      limit: 5,
+    });
+  });
+
+  it('come from a recipe, with the options on top', async () => {
+    const recipe = {
+      version: 1,
+      model: { path: '../m.onnx' },
+      method: 'basis',
+      target: { kind: 'bytes', value: 0.3 },
+      data: { path: 'images', limit: 10 },
+      basis: { score: 'energy', ridge: 0.5 },
+      multiple: 4,
+      results: { anything: true },
+    };
+    const file = temporaryFile(JSON.stringify(recipe), 'a.prune.json');
+    const { model, settings } = await loadSettings(
+      parsed('prune', '--recipe', file, '--limit', '20', '--no-refit', '--multiple', '16'),
+    );
+    expect(model).toBe(path.join(path.dirname(file), '../m.onnx'));
+    expect(settings).toMatchObject({
+      target: { kind: 'bytes', value: 0.3 },
+      basis: { score: 'energy', ridge: 0.5, refit: false },
+      multiple: 16,
+      data: { limit: 20 },
+    });
+    expect(path.resolve(path.dirname(model), settings.data?.path ?? '')).toBe(path.join(path.dirname(file), 'images'));
+  });
+});
+
+describe('wrong words', () => {
+  const wrong: [string[], RegExp][] = [
+    [['frobnicate'], /Found the command 'frobnicate', expected inspect, evaluate, prune, compare/],
+    [['inspect'], /Found 0 files, expected espalier inspect <model>/],
+    [['inspect', 'a', 'b'], /Found 2 files/],
+    [['inspect', 'a', '--nonsense'], /--nonsense/],
+    [['inspect', 'a', '--shape'], /--shape/],
+    [['prune', 'a', '--target', 'macs'], /Found --target macs, expected macs=0.5/],
+    [['prune', 'a', '--target', 'speed=2'], /Found --target speed=2, expected macs=0.5/],
+    [['prune', 'a', '--target', 'macs=-1'], /Found --target macs=-1, expected macs=0.5/],
+    [['prune', 'a', '--layer', 'conv1'], /Found --layer conv1, expected --layer glob=ratio/],
+    [['prune', 'a', '--layer', 'conv1=2'], /Found --layer conv1=2, expected glob=ratio/],
+    [['prune', 'a', '--shape', 'x=1,0'], /Found --shape x=1,0/],
+    [['prune', 'a', '--multiple', '5'], /Found --multiple 5, expected Ranks in multiples of 1, 4, 8, 16 or 32\./],
+    [['prune', 'a', '--images', '0'], /Found --images 0, expected a whole number from 1/],
+    [['prune', 'a', '--seed', 'x'], /Found --seed x, expected a whole number from 0/],
+    [['prune', 'a', '--device', 'quantum'], /Found --device quantum, expected cpu/],
+    [['prune', 'a', '--method', 'magic'], /Found --method magic, expected basis/],
+    [['prune', 'a', '--limit', '5'], /Found no --data, expected Dataset/],
+    [['prune'], /Found no model/],
+  ];
+  it.each(wrong)('%j are a usage error', async (words, message) => {
+    const settings = async () => loadSettings(parsed(...words));
+    await expect(settings()).rejects.toMatchObject({ code: 'bad-usage', message: expect.stringMatching(message) });
+  });
+
+  it('in a recipe are the recipe’s', async () => {
+    const file = temporaryFile('{ "version": 2 }', 'a.prune.json');
+    await expect(settingsFrom('--recipe', file)).rejects.toMatchObject({ code: 'recipe-invalid' });
+  });
+});
+
+describe('help', () => {
+  it('lists every command', () => {
+    const text = helpText(null);
+    for (const { usage, summary } of Object.values(commands)) expect(text).toContain(`${usage}\n      ${summary}`);
+  });
+
+  it.each(Object.keys(commands) as (keyof typeof commands)[])('of %s lists every option', (command) => {
+    const text = helpText(command);
+    for (const [option, { help }] of Object.entries(commands[command].options)) {
+      expect(text).toMatch(new RegExp(`^ {2}--${option} +${help.replace(/[.*+?()[\]]/g, '\\$&')}$`, 'm'));
+    }
+  });
+
+  it.each([
+    [['help'], null],
+    [[], null],
+    [['--help'], null],
+    [['help', 'prune'], 'prune'],
+    [['prune', '--help'], 'prune'],
+    [['prune', 'a.onnx', '-h'], 'prune'],
+  ] as [string[], string | null][])('is shown for %j', (words, help) => {
+    expect(parseArguments(words)).toEqual({ help });
+  });
+});
+
+describe('text', () => {
+  test('counts and sizes have three or four digits', () => {
+    expect([0, 999, 1000, 4_089_184_256, null].map((n) => count(n))).toEqual([
+      '0',
+      '999',
+      '1.00 k',
+      '4.09 G',
+      'unknown',
+    ]);
+    expect([12, 1500, 2_500_000].map(bytes)).toEqual(['12 B', '1.5 kB', '2.50 MB']);
+  });
+
+  test('tables align numbers to the right and end without spaces', () => {
+    expect(
+      table(
+        ['name', 'n', ''],
+        [
+          ['a', '10', ''],
+          ['long name', '9', 'why'],
+        ],
+        [1],
+      ),
+    ).toBe(['name        n', '---------  --  ---', 'a          10', 'long name   9  why'].join('\n'));
+  });
+
+  describe('of a model', () => {
+    let text: string;
+    beforeAll(async () => {
+      text = inspectText(await factsOf(smallClassifier()), null);
+    });
+
+    it('says what it is and lists its layers', () => {
+      expect(text).toContain('ONNX, opset 17, IR 8, 11 nodes');
+      expect(text).toContain('input   image  float32 N×3×32×32');
+      expect(text).toMatch(/^\d+\.\d\d k parameters, \d\.\d\d M MACs \(\d+\.\d\d M FLOPs, 2×MACs\), weights/m);
+      expect(text).toMatch(/^middle +Conv +32×32×3×3 +1×32×16×16 +9\.22 k +2\.36 M +32$/m);
+    });
+  });
+
+  it('of a projection gives every layer and the totals', async () => {
+    const graph = smallClassifier();
+    const { projection } = await planGraph(graph, { target: { kind: 'macs', value: 0.5 } });
+    const text = projectionText(projection, (await factsOf(graph)).layers);
+    expect(text).toMatch(/^stem +keep +27 \/ 27 .* its input has only 3 channels$/m);
+    expect(text).toMatch(/^middle +factorize +\d+ \/ 32 .* \d+\.\d\d %$/m);
+    expect(text).toMatch(/^MACs +\d\.\d\d M → \d\.\d\d M {2}-5\d\.\d %$/m);
+  });
+});
+
+describe('progress', () => {
+  function reporter(isTTY: boolean) {
+    let written = '';
+    const stream = { isTTY, columns: 40, write: (text: string) => (written += text) };
+    return { ...progressReporter(stream as never), written: () => written };
+  }
+  const step = (phase: string, message: string, fraction: number | null) => ({ phase, message, fraction });
+
+  it('is one line for each phase where nobody looks', () => {
+    const { report, end, written } = reporter(false);
+    report(step('read', 'Reading', 0));
+    report(step('refit', 'Refitting a', 0.1));
+    report(step('refit', 'Refitting b', 0.2));
+    report(step('measure', 'Measuring', null));
+    end();
+    expect(written()).toBe('Reading\nRefitting a\nMeasuring\n');
+  });
+
+  it('is a bar that draws itself anew on a terminal, and fits it', () => {
+    const { report, end, written } = reporter(true);
+    report(step('refit', `Refitting ${'x'.repeat(100)}`, 0.5));
+    end();
+    const [, line] = written().split('\r\x1b[2K');
+    expect(line).toHaveLength(39);
+    expect(line).toMatch(/^\[={12} {12}\] 50 % Refi/);
+    expect(written().endsWith('\r\x1b[2K')).toBe(true);
+  });
+});
