@@ -28,6 +28,12 @@ export interface Product {
   startCli(words: readonly string[], env?: Readonly<Record<string, string>>): ChildProcess;
 }
 
+/** What a user's shell has: without what this process set for itself. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const { ORT_DISABLE_TELEMETRY: _, ...rest } = process.env;
+  return rest;
+}
+
 /** Bundles into the repository's `out`, from where packages with native code are found. */
 export async function buildProduct(): Promise<Product> {
   fs.mkdirSync(path.join(root, 'out'), { recursive: true });
@@ -60,7 +66,7 @@ export async function buildProduct(): Promise<Product> {
       const child = fork(path.join(folder, 'engine.js'), {
         serialization: 'advanced',
         silent: true,
-        env: { ...process.env, ...env },
+        env: { ...ownEnvironment(), ...env },
       });
       const connection = createMessageConnection(new IPCMessageReader(child), new IPCMessageWriter(child));
       let text = '';
@@ -87,7 +93,8 @@ export async function buildProduct(): Promise<Product> {
       running.push(engine);
       return engine;
     },
-    cli: (words, { cwd } = {}) => spawnSync(process.execPath, [cli, ...words], { encoding: 'utf8', cwd }),
-    startCli: (words, env = {}) => spawn(process.execPath, [cli, ...words], { env: { ...process.env, ...env } }),
+    cli: (words, { cwd } = {}) =>
+      spawnSync(process.execPath, [cli, ...words], { encoding: 'utf8', cwd, env: ownEnvironment() }),
+    startCli: (words, env = {}) => spawn(process.execPath, [cli, ...words], { env: { ...ownEnvironment(), ...env } }),
   };
 }
