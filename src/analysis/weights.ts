@@ -4,7 +4,7 @@
  * reached, and how to read it.
  */
 import { attribute, constantValue, type Graph, type GraphNode } from '../graph/graph';
-import { type DataType, dataTypeOfCode, dataTypes, elementCount, weightTypes } from '../tensor/dtype';
+import { type DataType, dataTypeOfCode, dataTypes, elementCount, isFloatType } from '../tensor/dtype';
 import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
 
 export interface StoredWeight {
@@ -110,11 +110,7 @@ function permutation(node: GraphNode, rank: number): readonly number[] {
 
 /** Whether both the stored values and what the layer sees of them are floats, without quantization on the way. */
 export function isFloatWeight({ ref, dtype, via }: StoredWeight): boolean {
-  return (
-    weightTypes.includes(ref.dtype) &&
-    weightTypes.includes(dtype) &&
-    via.every((node) => node.opType !== 'DequantizeLinear')
-  );
+  return isFloatType(ref.dtype) && isFloatType(dtype) && via.every((node) => node.opType !== 'DequantizeLinear');
 }
 
 /**
@@ -125,7 +121,7 @@ export function isFloatWeight({ ref, dtype, via }: StoredWeight): boolean {
  */
 export function readWeight(scope: Scope, weight: StoredWeight): Float32Array | Float64Array | null {
   const { kind, bits } = dataTypes[weight.ref.dtype];
-  if (!weightTypes.includes(weight.ref.dtype) && !(kind === 'int' && bits >= 8)) return null;
+  if (!isFloatType(weight.ref.dtype) && !(kind === 'int' && bits >= 8)) return null;
   const tensor = weight.ref.read();
   let data: Float32Array | Float64Array = tensor.data instanceof Float32Array ? tensor.data : toFloat64(tensor);
   let dims: readonly number[] = tensor.dims;

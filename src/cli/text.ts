@@ -138,7 +138,10 @@ function topConfusions({ confusion, classes }: AccuracyFacts): string[][] {
 const change = (before: number | null, after: number | null): string =>
   before && after !== null ? `${((after / before - 1) * 100).toFixed(1)} %` : '';
 
-export function projectionText({ layers, before, after, shortfall }: Projection, facts: readonly LayerFacts[]): string {
+export function projectionText(
+  { layers, before, after, shortfall, unmatched }: Projection,
+  facts: readonly LayerFacts[],
+): string {
   const rows = layers.map((layer, i) => [
     layer.layer,
     layer.action,
@@ -153,6 +156,7 @@ export function projectionText({ layers, before, after, shortfall }: Projection,
     `MACs        ${count(before.macs)} → ${count(after.macs)}  ${change(before.macs, after.macs)}`,
     `weights     ${bytes(before.bytes)} → ${bytes(after.bytes)}  ${change(before.bytes, after.bytes)}`,
     ...(shortfall ? [shortfall] : []),
+    ...(unmatched ?? []).map((glob) => `No layer matches '${glob}'.`),
   ];
   return `${table(['layer', 'action', 'rank', 'params', 'MACs', 'error', 'reason'], rows, [2, 3, 4, 5])}\n\n${totals.join('\n')}\n`;
 }

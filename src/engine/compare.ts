@@ -5,12 +5,11 @@ import type { EngineParams, ModelComparison } from '../protocol/engine';
 import type { LatencyFacts, LayerFacts } from '../protocol/facts';
 import type { RequestContext } from '../protocol/rpc';
 import { measureLatency } from '../runtime/latency';
-import { dummyInputs } from '../runtime/shapes';
 import type { Tensor } from '../tensor/tensor';
 import { evaluateModel } from './evaluate';
 import { openInputs } from './inputs';
 import type { OpenedModel, OpenModels } from './models';
-import { outputsOf, relativeDifference } from './verify';
+import { noiseInputs, outputsOf, relativeDifference } from './verify';
 
 export async function compareModels(
   models: OpenModels,
@@ -30,7 +29,7 @@ export async function compareModels(
       difference: x && y && x.shape.join() === y.shape.join() ? weightDifference(a, b, name) : null,
     };
   });
-  const feeds = a.shapes.inputs && samePorts(a, b) ? dummyInputs(a.model.graph, a.shapes.inputs) : null;
+  const feeds = a.shapes.inputs && samePorts(a, b) ? noiseInputs(a.model.graph, a.shapes.inputs) : null;
   let outputDifference: number | null = null;
   let latency: ModelComparison['latency'] = null;
   if (feeds) {

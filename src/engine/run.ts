@@ -13,7 +13,6 @@ import type { BeforeAfter, RunResult } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { createSession, type DeviceId, type SessionOptions } from '../runtime/session';
-import { dummyInputs } from '../runtime/shapes';
 import type { Tensor } from '../tensor/tensor';
 import type { Calibration } from './calibration';
 import { type Decomposed, decompose } from './decompose';
@@ -25,7 +24,7 @@ import { projectPlan } from './projection';
 import type { WeightEnergies } from './singularValues';
 import { timeBoth } from './timing';
 import { trainPruned } from './train';
-import { verifyCandidate } from './verify';
+import { noiseInputs, verifyCandidate } from './verify';
 
 export interface RunRequest {
   readonly path: string;
@@ -168,6 +167,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       device,
       warnings: [
         projection.shortfall,
+        ...(projection.unmatched ?? []).map((glob) => `No layer matches '${glob}': that setting changed nothing.`),
         accuracy?.[0].warning ?? null,
         training && accuracy && evaluation === inputs ? SEEN_IN_TRAINING : null,
         ...(inputs?.facts.warnings ?? []),
@@ -232,7 +232,7 @@ async function sampleFeeds(
   settings: PruneSettings,
 ): Promise<Record<string, Tensor> | null> {
   if (!opened.shapes.inputs) return null;
-  if (!inputs) return dummyInputs(opened.model.graph, opened.shapes.inputs);
+  if (!inputs) return noiseInputs(opened.model.graph, opened.shapes.inputs, settings.seed);
   const fixed = typeof opened.facts.inputs[0]?.shape?.[0] === 'number' && opened.facts.inputs[0].shape[0] > 0;
   for await (const feeds of inputs.feeds({ count: fixed ? inputs.batch : 1, seed: settings.seed })) return { ...feeds };
   return null;

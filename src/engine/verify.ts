@@ -8,11 +8,13 @@ import type { Model } from '../formats/model';
 import { serializeGraph } from '../formats/onnx/serialize';
 import { type Graph, type ModelMetadata, standardOpset, type ValueInfo } from '../graph/graph';
 import { producers } from '../graph/order';
+import { seededRandom } from '../linalg/random';
 import type { Totals } from '../protocol/facts';
 import type { Check } from '../protocol/plan';
 import { createSession } from '../runtime/session';
-import type { DataType } from '../tensor/dtype';
-import { type Tensor, toFloat64 } from '../tensor/tensor';
+import { dummyInputs } from '../runtime/shapes';
+import { type DataType, isFloatType } from '../tensor/dtype';
+import { fromFloat, type Tensor, toFloat64 } from '../tensor/tensor';
 import { OpenModels } from './models';
 
 /** Largest difference of outputs, relative to the largest output: sums in another order, with the weights' precision. */
@@ -147,6 +149,22 @@ async function firstToDiffer(
     },
   }: Layer) => !(relativeDifference(expected[value], found[value]) <= tolerance);
   return layers.find(differs)?.name ?? null;
+}
+
+/** Inputs in which nothing is like anything else: numbers from 0 to 1 for floats, zeros for indices and the like. */
+export function noiseInputs(
+  graph: Graph,
+  shapes: Readonly<Record<string, readonly number[]>>,
+  seed = 0,
+): Record<string, Tensor> {
+  const random = seededRandom(seed);
+  const feeds = dummyInputs(graph, shapes);
+  for (const [name, { dtype, dims, data }] of Object.entries(feeds)) {
+    if (!isFloatType(dtype)) continue;
+    const values = Float64Array.from({ length: data.length }, () => random.uniform());
+    feeds[name] = fromFloat(values, dtype, dims);
+  }
+  return feeds;
 }
 
 export async function outputsOf(

@@ -26,6 +26,8 @@ export interface Projection {
   readonly basis: 'weights' | 'activations';
   /** Set when the target can't be met: what stands in the way and what is reached instead. */
   readonly shortfall: string | null;
+  /** Names and globs in the settings that match no layer; absent when there are none. */
+  readonly unmatched?: readonly string[];
 }
 
 /** Importance of each basis of a layer under the current settings. */

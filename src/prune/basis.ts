@@ -8,7 +8,7 @@ import type { LayerDetail, LayerProjection, Projection } from '../protocol/plan'
 import type { LayerOverride, PruneSettings } from '../protocol/recipe';
 import { allocateRanks, type Candidate, type Ranks, roundRank } from './allocate';
 import { factorizedCost, type LayerShape, recombinedCost } from './cost';
-import { matchAny, matchOverrides } from './match';
+import { matchAny, matchOverrides, withoutMatch } from './match';
 import type { Plan } from './plan';
 
 /** Energies of a layer's bases: what dropping each costs in squared output (or weight) error, never increasing. */
@@ -68,6 +68,10 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
   const candidates = open.map(({ candidate }) => candidate);
   const allocation = allocateRanks(candidates, cost, budget, settings.multiple);
   const ranks = merged(allocation.ranks);
+  const unmatched = withoutMatch(
+    [...settings.protect, ...settings.layers.map(({ match }) => match)],
+    facts.layers.map(({ name }) => name),
+  );
 
   const details = new Map<string, LayerDetail>();
   const layers = facts.layers.map((layer, i): LayerProjection => {
@@ -107,15 +111,19 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
       after: totals(spent(input, ranks, finish)),
       layers,
       basis,
-      shortfall: allocation.met ? null : shortfall(budget / before[kind], cost(allocation.ranks) / before[kind]),
+      shortfall: shortfall(value < 1 || kind === 'bytes', before[kind], allocation.met, budget, cost(allocation.ranks)),
+      ...(unmatched.length ? { unmatched } : {}),
     },
     details,
   };
 }
 
-function shortfall(wanted: number, reached: number): string {
-  const share = (value: number): string => `${(100 * value).toFixed(1)} %`;
-  return `The target of ${share(wanted)} can't be met: locked, protected and unsuitable layers leave at least ${share(reached)}.`;
+/** Why the target is not reached; null when it is. */
+function shortfall(asksForLess: boolean, start: number, met: boolean, budget: number, reached: number): string | null {
+  if (start === 0) return asksForLess ? 'Nothing can be pruned: no layer of this model has a known cost.' : null;
+  if (met) return null;
+  const share = (cost: number): string => `${((100 * cost) / start).toFixed(1)} %`;
+  return `The target of ${share(budget)} can't be met: locked, protected and unsuitable layers leave at least ${share(reached)}.`;
 }
 
 /** Which layers stay, which ranks are set by hand, and which are open. */

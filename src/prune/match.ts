@@ -8,6 +8,11 @@ export function matchAny(globs: readonly string[]): (name: string) => boolean {
   return (name) => matchers.some((matches) => matches(name));
 }
 
+/** The globs that match none of the layers. */
+export function withoutMatch(globs: readonly string[], layers: readonly string[]): string[] {
+  return [...new Set(globs)].filter((glob) => !layers.some(matcher(glob)));
+}
+
 /** The last override that matches a layer. */
 export function matchOverrides(overrides: readonly LayerOverride[]): (name: string) => LayerOverride | undefined {
   const exact = new Map<string, number>();

@@ -7,7 +7,7 @@ import type { Layer } from '../analysis/layers';
 import { isFloatWeight, readWeight } from '../analysis/weights';
 import { attribute, float, type Graph, type GraphNode, int, ints, makeNode, type ValueInfo } from '../graph/graph';
 import { multiply, transpose } from '../linalg/matrix';
-import { elementCount } from '../tensor/dtype';
+import { elementCount, type FloatType } from '../tensor/dtype';
 import { fromFloat, memoryTensor, type TensorRef } from '../tensor/tensor';
 import { withoutDeadWeights } from './deadWeights';
 import { type LayerMatrix, toLayerOrder } from './layerMatrix';
@@ -31,8 +31,6 @@ export interface Replacement {
   /** Name of the value between A and B; null when there is only one layer. */
   readonly inner: string | null;
 }
-
-type FloatType = 'float32' | 'float64' | 'float16' | 'bfloat16';
 
 /** The model that a replacement goes into. */
 export interface Site {

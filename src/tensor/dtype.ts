@@ -53,8 +53,14 @@ export function dataTypeOfCode(code: number): DataType | undefined {
   return byCode.get(code);
 }
 
-/** Types whose values {@link toFloat64} can read as weights. */
-export const weightTypes: readonly DataType[] = ['float32', 'float16', 'bfloat16', 'float64'];
+const FLOAT_TYPES = ['float32', 'float16', 'bfloat16', 'float64'] as const;
+
+/** Types of weights that can be changed: real numbers of 16 bits or more. */
+export type FloatType = (typeof FLOAT_TYPES)[number];
+
+export function isFloatType(dtype: DataType): dtype is FloatType {
+  return FLOAT_TYPES.includes(dtype as FloatType);
+}
 
 /** Bytes that `count` elements take in raw form. */
 export function byteLength(dtype: DataType, count: number): number {

@@ -2,7 +2,7 @@
  * Tensors in memory and the conversions of floating-point types.
  * float16 and bfloat16 are held as their bit patterns in a Uint16Array, as the files hold them.
  */
-import { byteLength, type DataType, elementCount } from './dtype';
+import { byteLength, type DataType, elementCount, type FloatType } from './dtype';
 
 export type TensorData =
   | Float32Array
@@ -155,11 +155,7 @@ export function toFloat32(tensor: Tensor): Float32Array {
 }
 
 /** Rounds values to a floating-point type. */
-export function fromFloat(
-  values: Float64Array | Float32Array,
-  dtype: 'float32' | 'float64' | 'float16' | 'bfloat16',
-  dims: readonly number[],
-): Tensor {
+export function fromFloat(values: Float64Array | Float32Array, dtype: FloatType, dims: readonly number[]): Tensor {
   switch (dtype) {
     case 'float32':
       return { dtype, dims, data: values instanceof Float32Array ? values : Float32Array.from(values) };

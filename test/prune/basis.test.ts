@@ -188,22 +188,54 @@ test.each([4, 8, 16])('ranks are multiples of %i', async (multiple) => {
   for (const rank of found) expect(rank % multiple).toBe(0);
 });
 
+const ratioOf = (match: string, ratio: number) => ({ match, ratio });
+
 describe('overrides', () => {
-  const ratio = (match: string, value: number) => ({ match, ratio: value });
   const cases: [string, Parameters<typeof settingsOf>[0], Record<string, number | string>][] = [
-    ['by glob', { layers: [ratio('b.*', 0.25)] }, { 'b.0': 8, 'b.1': 8 }],
-    ['the last one wins', { layers: [ratio('b.0', 0.5), ratio('b.*', 0.25)] }, { 'b.0': 8, 'b.1': 8 }],
-    ['also when it is a name', { layers: [ratio('b.*', 0.25), ratio('b.0', 0.5)] }, { 'b.0': 16, 'b.1': 8 }],
+    ['by glob', { layers: [ratioOf('b.*', 0.25)] }, { 'b.0': 8, 'b.1': 8 }],
+    ['the last one wins', { layers: [ratioOf('b.0', 0.5), ratioOf('b.*', 0.25)] }, { 'b.0': 8, 'b.1': 8 }],
+    ['also when it is a name', { layers: [ratioOf('b.*', 0.25), ratioOf('b.0', 0.5)] }, { 'b.0': 16, 'b.1': 8 }],
     ['lock', { layers: [{ match: 'b.?', keep: true }] }, { 'b.0': 'locked', 'b.1': 'locked' }],
-    ['unlock again', { layers: [{ match: 'b.*', keep: true }, ratio('b.1', 0.5)] }, { 'b.0': 'locked', 'b.1': 16 }],
-    ['at least one basis', { layers: [ratio('c', 0)] }, { c: 1 }],
+    ['unlock again', { layers: [{ match: 'b.*', keep: true }, ratioOf('b.1', 0.5)] }, { 'b.0': 'locked', 'b.1': 16 }],
+    ['at least one basis', { layers: [ratioOf('c', 0)] }, { c: 1 }],
     ['a layer that is usually left alone', { layers: [{ match: 'stem', rank: 5 }] }, { stem: 5 }],
     ['protect', { protect: ['b.*', 'c'] }, { 'b.0': 'protected', 'b.1': 'protected', c: 'protected' }],
-    ['protect against a glob', { protect: ['b.0'], layers: [ratio('*', 0.25)] }, { 'b.0': 'protected', 'b.1': 8 }],
-    ['not against a name', { protect: ['b.*'], layers: [ratio('b.0', 0.25)] }, { 'b.0': 8, 'b.1': 'protected' }],
+    ['protect against a glob', { protect: ['b.0'], layers: [ratioOf('*', 0.25)] }, { 'b.0': 'protected', 'b.1': 8 }],
+    ['not against a name', { protect: ['b.*'], layers: [ratioOf('b.0', 0.25)] }, { 'b.0': 8, 'b.1': 'protected' }],
   ];
   it.each(cases)('%s', async (_name, entries, expected) => {
     expect(ranks((await plan(entries)).projection)).toMatchObject(expected);
+  });
+});
+
+describe('settings that change nothing', () => {
+  it('because no layer has the name are listed', async () => {
+    const layers = [ratioOf('b.*', 0.5), ratioOf('d.*', 0.5), ratioOf('stem', 0.5)];
+    const { projection } = await plan({ protect: ['c', 'head?', 'head?'], layers });
+    expect(projection.unmatched).toEqual(['head?', 'd.*']);
+    expect((await plan()).projection.unmatched).toBeUndefined();
+  });
+
+  it('because all layers lie in control flow say so', async () => {
+    const branch = makeGraph({
+      nodes: [makeNode('MatMul', ['x', 'w'], ['q'])],
+      inputs: [],
+      outputs: [value('q')],
+      initializers: { w: randomTensor([32, 32]) },
+    });
+    const graph = makeGraph({
+      nodes: [
+        makeNode('If', ['c'], ['y'], {
+          then_branch: { kind: 'graph', value: branch },
+          else_branch: { kind: 'graph', value: branch },
+        }),
+      ],
+      inputs: [value('c', [], 'bool'), value('x', [2, 32])],
+      outputs: [value('y')],
+    });
+    const { projection } = await planGraph(graph);
+    expect(projection.layers[0].reason).toBe('inside the control flow of y (then_branch)');
+    expect(projection.shortfall).toBe('Nothing can be pruned: no layer of this model has a known cost.');
   });
 });
 

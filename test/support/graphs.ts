@@ -8,7 +8,7 @@ import { seededRandom } from '../../src/linalg/random';
 import type { ModelFacts } from '../../src/protocol/facts';
 import { createSession } from '../../src/runtime/session';
 import type { InputShapes } from '../../src/runtime/shapes';
-import { byteLength, type DataType, elementCount } from '../../src/tensor/dtype';
+import { byteLength, type DataType, elementCount, isFloatType } from '../../src/tensor/dtype';
 import { dataFromBytes, fromFloat, type Tensor } from '../../src/tensor/tensor';
 
 export function metadataOf({ opset = 17, irVersion = 8 } = {}): ModelMetadata {
@@ -26,7 +26,7 @@ export function metadataOf({ opset = 17, irVersion = 8 } = {}): ModelMetadata {
 export function randomTensor(dims: readonly number[], seed = 1, dtype: DataType = 'float32', spread = 1): Tensor {
   const random = seededRandom(seed);
   const count = elementCount(dims);
-  if (dtype === 'float32' || dtype === 'float64' || dtype === 'float16' || dtype === 'bfloat16') {
+  if (isFloatType(dtype)) {
     return fromFloat(
       Float64Array.from({ length: count }, () => spread * random.normal()),
       dtype,
