@@ -56,8 +56,9 @@ function layerOf(
   const candidates = typeof rule.weight === 'number' ? [rule.weight] : rule.weight;
   for (const weightInput of candidates) {
     const name = node.inputs[weightInput];
-    const weight = name ? storedWeight(scope, name) : undefined;
-    if (!weight) continue;
+    const stored = name ? storedWeight(scope, name) : undefined;
+    if (!stored) continue;
+    const weight = { ...stored, quantized: quantizedBy(node, rule, weightInput) };
     const biasName = rule.bias === undefined ? undefined : node.inputs[rule.bias];
     const bias = (biasName && storedWeight(scope, biasName)) || null;
     const matrices = rule.matrices(node, weight.dims);
@@ -66,6 +67,13 @@ function layerOf(
     return { ...base, matrices, reason: reasonAgainst(base, matrices) };
   }
   return undefined;
+}
+
+function quantizedBy(node: GraphNode, rule: LayerRule, weightInput: number): StoredWeight['quantized'] {
+  const places = rule.quantization?.(weightInput);
+  if (!places) return undefined;
+  const named = (input: number | undefined) => (input === undefined ? undefined : node.inputs[input] || undefined);
+  return { scale: named(places.scale), zero: named(places.zero), axis: places.axis };
 }
 
 /** Why a layer can't be split in two, whatever the rank. */

@@ -5,7 +5,7 @@
  */
 import { attribute, constantValue, type Graph, type GraphNode } from '../graph/graph';
 import { type DataType, dataTypeOfCode, dataTypes, elementCount, isFloatType } from '../tensor/dtype';
-import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
+import { float32Tensor, memoryTensor, type TensorRef, toFloat64 } from '../tensor/tensor';
 
 export interface StoredWeight {
   readonly ref: TensorRef;
@@ -17,6 +17,8 @@ export interface StoredWeight {
   readonly dtype: DataType;
   /** The graph it is stored in: the layer's own, or one around it. */
   readonly owner: Graph;
+  /** What the numbers mean to an operator that multiplies them as they are: names of the values, and their axis. */
+  readonly quantized?: { readonly scale?: string; readonly zero?: string; readonly axis: number };
 }
 
 const PASSES = new Set(['Identity', 'Transpose', 'DequantizeLinear', 'Cast']);
@@ -131,37 +133,40 @@ export function readWeight(scope: Scope, weight: StoredWeight): Float32Array | F
       data = transpose(data, dims, perm);
       dims = perm.map((axis) => dims[axis] as number);
     } else if (node.opType === 'DequantizeLinear') {
-      const scale = parameter(scope, node.inputs[1]);
-      const zero = node.inputs[2] ? parameter(scope, node.inputs[2]) : undefined;
-      if (!scale || scale.dims.length > 1 || (node.inputs[2] && !zero)) return null;
-      data = dequantize(data, dims, scale, zero, attribute(node, 'axis', 'int') ?? 1);
+      const [, scale, zero] = node.inputs;
+      const found = dequantized(scope, data, dims, { scale, zero, axis: attribute(node, 'axis', 'int') ?? 1 });
+      if (!found) return null;
+      data = found;
     }
   }
-  return data;
+  return weight.quantized ? dequantized(scope, data, dims, weight.quantized) : data;
 }
 
-function parameter(scope: Scope, name: string | undefined): Tensor | undefined {
-  return name ? storedWeight(scope, name)?.ref.read() : undefined;
-}
-
-/** y = (x − zeroPoint) · scale, per tensor or along an axis. */
-function dequantize(
+/** (x − zero) · scale, per tensor or along an axis; null when scale or zero is not stored, or differs within a block. */
+function dequantized(
+  scope: Scope,
   data: Float32Array | Float64Array,
   dims: readonly number[],
-  scale: Tensor,
-  zero: Tensor | undefined,
-  axis: number,
-): Float64Array {
-  const scales = toFloat64(scale);
-  const zeros = zero ? toFloat64(zero) : new Float64Array(scales.length);
+  { scale, zero, axis }: NonNullable<StoredWeight['quantized']>,
+): Float64Array | null {
   const at = axis < 0 ? axis + dims.length : axis;
-  const inner = scales.length > 1 ? elementCount(dims.slice(at + 1)) : data.length;
-  const out = new Float64Array(data.length);
-  for (let i = 0; i < out.length; i++) {
-    const c = scales.length > 1 ? Math.floor(i / inner) % scales.length : 0;
-    out[i] = ((data[i] as number) - (zeros[c] as number)) * (scales[c] as number);
-  }
-  return out;
+  // One number for all may come with an axis that a vector does not have.
+  const size = dims[at] ?? 1;
+  const inner = at < dims.length ? elementCount(dims.slice(at + 1)) : data.length;
+  /** One number for each index along the axis. */
+  const along = (name: string | undefined, otherwise: number): Float64Array | null => {
+    if (!name) return new Float64Array(size).fill(otherwise);
+    const tensor = storedWeight(scope, name)?.ref.read();
+    const values = tensor && toFloat64(tensor);
+    if (values?.length === 1) return new Float64Array(size).fill(values[0]);
+    return tensor?.dims.length === 1 && values?.length === size ? values : null;
+  };
+  const [scales, zeros] = [along(scale, 1), along(zero, 0)];
+  if (!scales || !zeros) return null;
+  return Float64Array.from(data, (x, i) => {
+    const c = Math.floor(i / inner) % scales.length;
+    return (x - zeros[c]) * scales[c];
+  });
 }
 
 function transpose<T extends Float32Array | Float64Array>(

@@ -49,13 +49,13 @@ export const Conv: OpDef = {
 
 export const ConvInteger: OpDef = {
   settings: [2, 3],
-  layer: { weight: 1, matrices: convMatrices },
+  layer: { weight: 1, matrices: convMatrices, quantization: () => ({ zero: 3, axis: 0 }) },
   macs: convMacs(1),
 };
 
 export const QLinearConv: OpDef = {
   settings: [1, 2, 4, 5, 6, 7],
-  layer: { weight: 3, bias: 8, matrices: convMatrices },
+  layer: { weight: 3, bias: 8, matrices: convMatrices, quantization: () => ({ scale: 4, zero: 5, axis: 0 }) },
   macs: convMacs(3),
 };
 

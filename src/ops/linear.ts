@@ -123,11 +123,20 @@ function rightGradient(op: NodeGradient, g: GradientBuilder): string {
 }
 export const MatMulInteger: OpDef = {
   settings: [2, 3],
-  layer: { weight: [1, 0], matrices: matMulMatrices },
+  layer: {
+    weight: [1, 0],
+    matrices: matMulMatrices,
+    // One zero point for each column of the right factor, or each row of the left one.
+    quantization: (weight) => (weight === 1 ? { zero: 3, axis: -1 } : { zero: 2, axis: -2 }),
+  },
   macs: matMulMacs(0),
 };
 export const QLinearMatMul: OpDef = {
   settings: [1, 2, 4, 5, 6, 7],
-  layer: { weight: [3, 0], matrices: matMulMatrices },
+  layer: {
+    weight: [3, 0],
+    matrices: matMulMatrices,
+    quantization: (weight) => (weight === 3 ? { scale: 4, zero: 5, axis: -1 } : { scale: 1, zero: 2, axis: -2 }),
+  },
   macs: matMulMacs(0),
 };

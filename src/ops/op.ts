@@ -23,11 +23,22 @@ export interface WeightMatrices {
   readonly outputsAre: 'rows' | 'cols';
 }
 
+/** Where an operator that multiplies quantized numbers finds what its weight's numbers mean: (w − zero) · scale. */
+export interface Quantization {
+  /** Indexes of the inputs with one number for the tensor, or one for each index along the axis. */
+  readonly scale?: number;
+  readonly zero?: number;
+  /** Of the weight; negative from the end. */
+  readonly axis: number;
+}
+
 export interface LayerRule {
   /** Index of the weight among the node's inputs; a list is tried in order (MatMul's weight may be on either side). */
   readonly weight: number | readonly number[];
   /** Index of the bias input, if the operator has one. */
   readonly bias?: number;
+  /** On operators that take quantized weights, by the index of the weight. */
+  quantization?(weightInput: number): Quantization;
   /** Reads a weight of these dims as matrices, or gives the reason why it cannot. */
   matrices(node: GraphNode, dims: readonly number[]): WeightMatrices | string;
 }

@@ -144,6 +144,42 @@ describe('weights', () => {
     expect(readWeight(layer.scope, layer.weight)).toBeNull();
   });
 
+  const quantized: [string, string[], number[], number, string | null][] = [
+    ['QLinearConv', ['x', 'one', 'none', 'w', 'scale', 'zero', 'one', 'none'], [3, 2, 3, 3], 0, 'scale'],
+    ['ConvInteger', ['x', 'w', '', 'zero'], [3, 2, 3, 3], 0, null],
+    ['MatMulInteger', ['x', 'w', '', 'zero'], [4, 3], 1, null],
+    ['QLinearMatMul', ['w', 'scale', 'zero', 'x', 'one', 'none', 'one', 'none'], [3, 4], 0, 'scale'],
+  ];
+  it.each(quantized)('of %s mean what their scales and zero points say', async (op, inputs, dims, axis, scale) => {
+    const w = randomTensor(dims, 1, 'uint8');
+    const zero: Tensor = { dtype: 'uint8', dims: [3], data: Uint8Array.of(1, 5, 200) };
+    for (const [scales, zeros] of [
+      [floats(0.5, 2, 3), zero],
+      [
+        { ...floats(0.25), dims: [] },
+        { dtype: 'uint8', dims: [], data: Uint8Array.of(7) },
+      ],
+    ] as [Tensor, Tensor][]) {
+      const graph = makeGraph({
+        nodes: [makeNode(op, inputs, ['y'])],
+        inputs: [value('x', null, 'uint8')],
+        outputs: [value('y')],
+        initializers: { w, scale: scales, zero: zeros, one: floats(1), none: { ...zeros, data: new Uint8Array(3) } },
+      });
+      const [layer] = findLayers(graph);
+      // DequantizeLinear is the same arithmetic; without a scale it is taken as 1.
+      const ones = { ...scales, data: (scales.data as Float32Array).map(() => 1) };
+      const oracle = makeGraph({
+        nodes: [makeNode('DequantizeLinear', ['w', 'scale', 'zero'], ['d'], { axis: int(axis) })],
+        inputs: [value('w', dims, 'uint8')],
+        outputs: [value('d')],
+        initializers: { scale: scale ? scales : ones, zero: zeros },
+      });
+      const { d } = await runGraph(oracle, { w });
+      expect([...readWeight(layer.scope, layer.weight)!]).toEqual([...toFloat64(d)]);
+    }
+  });
+
   it('of an endless chain of Identity end the search', () => {
     const graph = withPattern({ ...patterns.Identity, nodes: [makeNode('Identity', ['w'], ['w'])] });
     expect(findLayers(graph)).toEqual([]);
