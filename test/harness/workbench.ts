@@ -97,7 +97,7 @@ export function explorerItem(page: Page, name: string): Locator {
  * delivered their entries; an open menu stays as it is, ignores clicks in its first moments, and closes when the
  * workbench, still loading, takes the focus: so the whole gesture is repeated until it succeeds.
  */
-export async function explorerContextMenu(page: Page, file: string, entry: string, timeout = 30_000): Promise<void> {
+export async function explorerContextMenu(page: Page, file: string, entry: string, timeout = 60_000): Promise<void> {
   const entries = page.locator('.monaco-menu .action-label');
   const wanted = entries.getByText(entry, { exact: true });
   const patience = { timeout: 2_000 };
@@ -108,7 +108,13 @@ export async function explorerContextMenu(page: Page, file: string, entry: strin
       const offered = (await entries.allInnerTexts()).filter(Boolean);
       if (!offered.includes(entry)) throw new Error(`it offers ${offered.join(', ')}`);
       await wanted.click(patience);
-      await wanted.waitFor({ state: 'hidden', ...patience });
+      const closed = () => wanted.waitFor({ state: 'hidden', ...patience });
+      // On a busy machine the menu may miss the click and still take the key.
+      await closed().catch(async () => {
+        await wanted.hover(patience);
+        await page.keyboard.press('Enter');
+        await closed();
+      });
       return null;
     } catch (error) {
       await page.keyboard.press('Escape');
