@@ -42,7 +42,7 @@ export interface Inputs {
   batches(options: FeedOptions): AsyncGenerator<FeedBatch, void, undefined>;
   /** One epoch of training: every image once, in an order and with changes that follow from seed and epoch. */
   epoch(options: EpochOptions): AsyncGenerator<FeedBatch & { readonly taken: number }, void, undefined>;
-  /** The same as `batches`, without labels. */
+  /** The same as `batches`, without labels; where the batch is fixed, without a last one that is not full. */
   feeds(options: FeedOptions): AsyncGenerator<Readonly<Record<string, Tensor>>, void, undefined>;
   close(): Promise<void>;
 }
@@ -158,7 +158,13 @@ function prepared(port: PortFacts, dataset: Dataset, preprocessing: Preprocessin
     skips,
     batches: all,
     async *feeds(options) {
-      for await (const { feeds } of all(options)) yield feeds;
+      let isFirst = true;
+      for await (const { feeds, count } of all(options)) {
+        // A fixed batch that was filled up would tell of images that are not there.
+        if (fixed && count < fixed && !isFirst) return;
+        isFirst = false;
+        yield feeds;
+      }
     },
     close: () => dataset.close(),
   };
