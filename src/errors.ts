@@ -238,6 +238,22 @@ export function runInterrupted(): UserError {
   );
 }
 
+export function runUnknown({ id }: { id: string }): UserError {
+  return new UserError(
+    'run-unknown',
+    `There is no record of the run '${id}' any more.`,
+    'Run again with the settings you want.',
+  );
+}
+
+export function runInProgress(): UserError {
+  return new UserError(
+    'run-in-progress',
+    'A run of this model is going on.',
+    'Wait for its end, or cancel it (Espalier: Cancel Pruning).',
+  );
+}
+
 export function recipeInvalid(place: { file: string; found: string; expected: string }): UserError {
   return new UserError(
     'recipe-invalid',

@@ -16,6 +16,9 @@ export const initialState: SessionState = {
   canRedo: false,
   trusted: true,
   run: { kind: 'idle' },
+  curve: null,
+  runs: [],
+  trainingTime: { kind: 'unknown' },
   selectedLayer: null,
 };
 

@@ -56,25 +56,7 @@ export class Lane {
     const run = (): Promise<EngineResult<M>> => {
       isWaiting = false;
       if (signal.aborted) return Promise.reject(cancelled());
-      const worker = (this.worker ??= this.start());
-      const id = ++this.lastId;
-      return new Promise<EngineResult<M>>((resolve, reject) => {
-        const cancel = (): void => worker.postMessage({ id, cancel: true } satisfies LaneRequest);
-        signal.addEventListener('abort', cancel, { once: true });
-        const done = (): void => signal.removeEventListener('abort', cancel);
-        this.open.set(id, {
-          resolve: (value: EngineResult<M>) => {
-            done();
-            resolve(value);
-          },
-          reject: (error) => {
-            done();
-            reject(error);
-          },
-          progress,
-        } as Open);
-        worker.postMessage({ id, method, params } satisfies LaneRequest);
-      });
+      return this.send((this.worker ??= this.start()), method, params, { signal, progress });
     };
     if (this.order === 'at-once') return run();
     const result = this.tail.then(run, run);
@@ -89,6 +71,11 @@ export class Lane {
     });
   }
 
+  /** Sends what is about the job that is being done: it waits for nothing, and does nothing when nothing is done. */
+  async steer<M extends EngineMethod>(method: M, params: EngineParams<M>, context: RequestContext): Promise<void> {
+    if (this.worker && this.open.size > 0) await this.send(this.worker, method, params, context);
+  }
+
   /** Passes on what another lane found out; also to a worker that starts later. */
   tell(value: unknown): void {
     this.told.push(value);
@@ -98,6 +85,32 @@ export class Lane {
 
   async stop(): Promise<void> {
     await this.worker?.terminate();
+  }
+
+  private send<M extends EngineMethod>(
+    worker: Worker,
+    method: M,
+    params: EngineParams<M>,
+    { signal, progress }: RequestContext,
+  ): Promise<EngineResult<M>> {
+    const id = ++this.lastId;
+    return new Promise<EngineResult<M>>((resolve, reject) => {
+      const cancel = (): void => worker.postMessage({ id, cancel: true } satisfies LaneRequest);
+      signal.addEventListener('abort', cancel, { once: true });
+      const done = (): void => signal.removeEventListener('abort', cancel);
+      this.open.set(id, {
+        resolve: (value: EngineResult<M>) => {
+          done();
+          resolve(value);
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+        progress,
+      } as Open);
+      worker.postMessage({ id, method, params } satisfies LaneRequest);
+    });
   }
 
   private start(): Worker {

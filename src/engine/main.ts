@@ -13,12 +13,16 @@ const log = (text: string): void => console.error(text);
 const script = path.join(__dirname, 'worker.js');
 const look = new Lane(script, () => undefined, log, 'at-once');
 const work = new Lane(script, (value) => look.tell(value), log);
-const byName = { look, work };
 
 const handlers = Object.fromEntries(
   (Object.keys(lanes) as EngineMethod[]).map((method) => [
     method,
-    (params: never, context: RequestContext) => byName[lanes[method]].request(method, params, context),
+    (params: never, context: RequestContext) => {
+      const lane = lanes[method];
+      return lane === 'steer'
+        ? work.steer(method, params, context)
+        : { look, work }[lane].request(method, params, context);
+    },
   ]),
 ) as unknown as EngineHandlers;
 

@@ -14,6 +14,7 @@ import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { createSession, type DeviceId, type SessionOptions } from '../runtime/session';
 import type { Tensor } from '../tensor/tensor';
+import type { PauseGate } from '../train/loop';
 import type { Calibration } from './calibration';
 import { type Decomposed, decompose } from './decompose';
 import { deviceOf } from './devices';
@@ -42,6 +43,8 @@ export interface RunTools {
   /** Calibrations of earlier runs and projections with the same data. */
   calibration(request: RunRequest, context: RequestContext): Promise<Calibration>;
   weightEnergies(opened: OpenedModel, settings: PruneSettings): Promise<WeightEnergies>;
+  /** Where training waits when it is asked to. */
+  readonly pause?: PauseGate;
 }
 
 /** Parts of a run and their share of its time, for one progress bar. */
@@ -119,6 +122,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
               session,
               checkpoint: request.checkpoint ?? path.join(storage, 'training.checkpoint'),
               resume: request.resume ?? false,
+              pause: tools.pause,
             },
             within(context, shares.train),
           )

@@ -11,6 +11,7 @@ import type { LayerDetail } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { EngineHandlers, RequestContext } from '../protocol/rpc';
 import { measureLatency } from '../runtime/latency';
+import { PauseGate } from '../train/loop';
 import {
   type CalibratedEnergies,
   type Calibration,
@@ -54,6 +55,8 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
   const values = new SingularValues(pool);
   const calibrations = new Map<string, Calibration>();
   const calibrated = new Map<string, CalibratedEnergies>();
+  /** Of the run that is going on, or was last. */
+  let gate: PauseGate | null = null;
 
   const energiesOfWeights = (opened: OpenedModel, settings: PruneSettings): Promise<WeightEnergies> =>
     values.energies(opened, settings.basis.foldBatchNorm);
@@ -148,8 +151,15 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
         await inputs.close();
       }
     },
+    async pause({ paused }) {
+      if (paused) gate?.pause();
+      else gate?.resume();
+    },
     async run(request, context) {
-      const tools = { models, calibration: calibrationFor, weightEnergies: energiesOfWeights };
+      // Before anything is awaited: a pause may follow at once.
+      const pause = new PauseGate();
+      gate = pause;
+      const tools = { models, calibration: calibrationFor, weightEnergies: energiesOfWeights, pause };
       const { result, warnings } = await onDevice(request.settings.device, (device) =>
         runPrune({ ...request, settings: { ...request.settings, device } }, tools, context),
       );

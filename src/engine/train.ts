@@ -14,7 +14,7 @@ import type { SessionOptions } from '../runtime/session';
 import { elementCount } from '../tensor/dtype';
 import { float32Tensor, int64Tensor, type Tensor, toFloat32 } from '../tensor/tensor';
 import { readCheckpoint, type TrainingRecord } from '../train/checkpoint';
-import { type TrainingData, train } from '../train/loop';
+import { type PauseGate, type TrainingData, train } from '../train/loop';
 import { estimateStatistics } from '../train/normalization';
 import { LABELS, objectiveOf } from '../train/objective';
 import { adamW, type Optimizer, sgd } from '../train/optimizers';
@@ -39,6 +39,7 @@ export interface TrainingRequest extends ProgramRequest {
   readonly checkpoint: string;
   /** Whether to go on from that checkpoint. */
   readonly resume: boolean;
+  readonly pause?: PauseGate;
 }
 
 export interface Trained {
@@ -238,6 +239,7 @@ async function runTraining(
     rate: training.lr,
     schedule: scheduleOf(training),
     signal,
+    pause: request.pause,
     checkpoint: { file: checkpoint, everySeconds: CHECKPOINT_SECONDS },
     fingerprint: fingerprintOf(request, prepared),
     resume: request.resume ? await readCheckpoint(checkpoint) : undefined,

@@ -4,6 +4,7 @@
  * there is data. What the user set up is stored at every finished step, so that it survives a reload of the window.
  * Failures of what the user asked for end up in `state.error` (or in the run's state), never in thin air.
  */
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -13,6 +14,7 @@ import {
   modelDeleted,
   nothingToSave,
   notOnDisk,
+  runInProgress,
   runInterrupted,
   UserError,
   workspaceNotTrusted,
@@ -54,6 +56,9 @@ export const emptyState: SessionState = {
   canRedo: false,
   trusted: true,
   run: { kind: 'idle' },
+  curve: null,
+  runs: [],
+  trainingTime: { kind: 'unknown' },
   selectedLayer: null,
 };
 
@@ -248,7 +253,10 @@ export class Session implements vscode.Disposable {
     const source = new vscode.CancellationTokenSource();
     const before = this.current.run;
     this.calibrating?.cancel();
-    this.update({ run: { kind: 'running', progress: reading, startedAt: Date.now() }, error: null });
+    this.update({
+      run: { kind: 'running', runId: randomUUID(), progress: reading, startedAt: Date.now(), paused: false },
+      error: null,
+    });
     const done = this.runWith(source.token, before, (progress) => {
       const { run } = this.current;
       if (run.kind === 'running') this.update({ run: { ...run, progress } });
@@ -265,6 +273,38 @@ export class Session implements vscode.Disposable {
 
   cancel(): void {
     this.running?.source.cancel();
+  }
+
+  /** Holds the training of the run that goes on between two steps, or lets it go on. */
+  async pause(paused: boolean): Promise<void> {
+    const { run } = this.current;
+    if (run.kind !== 'running' || run.paused === paused) return;
+    this.update({ run: { ...run, paused } });
+    await this.services.engine.request('pause', { paused });
+  }
+
+  /**
+   * Measures how long training would take; what was found is in `state.trainingTime`.
+   *
+   * @throws UserError `workspace-not-trusted`, `run-in-progress`
+   */
+  async estimateTraining(): Promise<void> {
+    if (!vscode.workspace.isTrusted) throw workspaceNotTrusted();
+    if (this.running) throw runInProgress();
+    const { settings } = this;
+    const measuring = { kind: 'measuring' } as const;
+    this.update({ trainingTime: measuring });
+    const isCurrent = () => this.current.trainingTime === measuring && !this.disposed;
+    try {
+      const time = await this.services.engine.request('trainingTime', {
+        path: this.path,
+        settings,
+        folder: this.folder,
+      });
+      if (isCurrent()) this.update({ trainingTime: { kind: 'known', time } });
+    } catch (error) {
+      if (isCurrent()) this.update({ trainingTime: { kind: 'failed', error: this.shown(error) } });
+    }
   }
 
   /**
@@ -311,7 +351,7 @@ export class Session implements vscode.Disposable {
       );
       if (before.kind === 'done') await candidates.discard(before.result.candidate);
       this.ranWith = settings;
-      this.update({ run: { kind: 'done', result, savedAs: null } });
+      this.update({ run: { kind: 'done', runId: result.id, result, savedAs: null } });
       // The run has calibrated what a projection can use from now on.
       this.project();
       return 'done';
@@ -493,7 +533,7 @@ function restoredRun(stored: ReturnType<SessionStore['load']>): RunState {
   // Storage may have been cleaned; a result without its file can't be saved.
   if (stored?.run && existsSync(stored.run.result.candidate)) {
     const { result, savedAs } = stored.run;
-    return { kind: 'done', result, savedAs };
+    return { kind: 'done', runId: result.id, result, savedAs };
   }
   return { kind: 'idle' };
 }

@@ -1,5 +1,5 @@
 /** What each request of a webview does, for the session the webview shows. */
-import { noModelOpen } from '../errors';
+import { noModelOpen, runUnknown } from '../errors';
 import type { Actions } from './actions';
 import { emptyState, type Session } from './session';
 import type { ViewHandlers } from './viewHost';
@@ -16,6 +16,9 @@ export function viewHandlers(shown: () => Session | undefined, actions: Actions)
     const current = session();
     action(current).catch((error: unknown) => actions.failed(current, error));
   };
+  const unknown = (id: string): never => {
+    throw runUnknown({ id });
+  };
   return {
     ready: () => shown()?.state ?? emptyState,
     spectra: ({ layers }) => session().spectra(layers),
@@ -31,6 +34,13 @@ export function viewHandlers(shown: () => Session | undefined, actions: Actions)
     },
     run: () => act((current) => actions.run(current)),
     cancel: () => session().cancel(),
+    pause: ({ paused }) => session().pause(paused),
+    resumeRun: ({ id }) => unknown(id),
+    openRun: ({ id }) => unknown(id),
+    useRunSettings: ({ id }) => unknown(id),
+    saveRun: ({ id }) => unknown(id),
+    deleteRun: ({ id }) => unknown(id),
+    estimateTraining: () => session().estimateTraining(),
     save: () => act((current) => actions.savePruned(current)),
     dismissError: () => session().dismissError(),
     export: (chart) => actions.exportChart(chart, shown()),

@@ -8,6 +8,7 @@ import { type PruneSettings, settingsSchema } from '../protocol/recipe';
 import type { ViewMethod, ViewMethods, ViewRequest } from '../protocol/view';
 
 const none = z.object({}).strict();
+const runId = z.object({ id: z.string().min(1).max(256) }).strict();
 const layerName = z.string().min(1).max(4096);
 const shapesSchema = z.record(z.string(), z.array(z.int().min(1)).max(16));
 
@@ -37,6 +38,13 @@ const schemas: { readonly [M in ViewMethod]: z.ZodType<Parameters<ViewMethods[M]
   setShapes: z.object({ shapes: shapesSchema }).strict(),
   run: none,
   cancel: none,
+  pause: z.object({ paused: z.boolean() }).strict(),
+  resumeRun: runId,
+  openRun: runId,
+  useRunSettings: runId,
+  saveRun: runId,
+  deleteRun: runId,
+  estimateTraining: none,
   save: none,
   dismissError: none,
   export: z

@@ -50,6 +50,8 @@ export interface EngineMethods {
     /** Go on from that checkpoint, left by a training that was stopped. */
     resume?: boolean;
   }): RunResult;
+  /** Holds a running training between two steps, or lets it go on; a run that starts later is not paused. */
+  pause(params: { paused: boolean }): void;
   /** How long the settings' training would take, from a few steps of it. Needs data. */
   trainingTime(params: { path: string; settings: PruneSettings; folder: string }): TrainingTime;
   /** Writes a run's candidate and recipe to their place, atomically. */
@@ -80,8 +82,8 @@ export type EngineMethod = keyof EngineMethods;
 export type EngineParams<M extends EngineMethod> = Parameters<EngineMethods[M]>[0];
 export type EngineResult<M extends EngineMethod> = ReturnType<EngineMethods[M]>;
 
-/** Long work has a lane of its own, so that looking at a model never waits for a run. */
-export const lanes: Readonly<Record<EngineMethod, 'look' | 'work'>> = {
+/** Long work has a lane of its own, so that looking at a model never waits for a run; what steers it never queues. */
+export const lanes: Readonly<Record<EngineMethod, 'look' | 'work' | 'steer'>> = {
   open: 'look',
   shapes: 'look',
   spectra: 'look',
@@ -92,6 +94,7 @@ export const lanes: Readonly<Record<EngineMethod, 'look' | 'work'>> = {
   calibrate: 'work',
   evaluate: 'work',
   run: 'work',
+  pause: 'steer',
   trainingTime: 'work',
   save: 'work',
   compare: 'work',

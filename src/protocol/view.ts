@@ -4,8 +4,9 @@
  */
 import type { ErrorInfo } from '../errors';
 import type { DatasetFacts, DeviceFacts, ModelFacts, Spectrum } from './facts';
-import type { LayerDetail, Progress, Projection, RunResult } from './plan';
+import type { LayerDetail, Progress, Projection, RunResult, TrainingTime } from './plan';
 import type { PruneSettings } from './recipe';
+import type { RunSummary, TrainingCurve } from './runs';
 
 /** Everything shown about one model. The host sends patches: the keys that changed, whole. */
 export interface SessionState {
@@ -25,13 +26,34 @@ export interface SessionState {
   /** Workspace trust: inspecting works without it, running does not. */
   readonly trusted: boolean;
   readonly run: RunState;
+  /** Of the run on screen; null when it did not train, or not yet. */
+  readonly curve: TrainingCurve | null;
+  /** This model's runs, newest first. */
+  readonly runs: readonly RunSummary[];
+  readonly trainingTime: TrainingEstimate;
   readonly selectedLayer: string | null;
 }
 
 export type RunState =
   | { readonly kind: 'idle' }
-  | { readonly kind: 'running'; readonly progress: Progress; readonly startedAt: number }
-  | { readonly kind: 'done'; readonly result: RunResult; readonly savedAs: string | null }
+  | {
+      readonly kind: 'running';
+      readonly runId: string;
+      readonly progress: Progress;
+      readonly startedAt: number;
+      /** Training waits between two steps; what comes before and after training does not pause. */
+      readonly paused: boolean;
+    }
+  | { readonly kind: 'done'; readonly runId: string; readonly result: RunResult; readonly savedAs: string | null }
+  /** A training that was cancelled or interrupted and can go on from its checkpoint. */
+  | { readonly kind: 'stopped'; readonly runId: string; readonly message: string; readonly canResume: true }
+  | { readonly kind: 'failed'; readonly error: ErrorInfo };
+
+/** How long the training of the present settings would take; unknown again when settings that matter change. */
+export type TrainingEstimate =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'measuring' }
+  | { readonly kind: 'known'; readonly time: TrainingTime }
   | { readonly kind: 'failed'; readonly error: ErrorInfo };
 
 export interface ViewMethods {
@@ -58,7 +80,22 @@ export interface ViewMethods {
   /** Sizes for free input dimensions. */
   setShapes(params: { shapes: Readonly<Record<string, readonly number[]>> }): void;
   run(params: Record<string, never>): void;
+  /** Ends the run; a training keeps its checkpoint. */
   cancel(params: Record<string, never>): void;
+  /** Holds the running training between two steps, or lets it go on. */
+  pause(params: { paused: boolean }): void;
+  /** Goes on with a stopped run, with its own settings, from its checkpoint. */
+  resumeRun(params: { id: string }): void;
+  /** Shows a run's result, curve and settings; the settings change is one undo step. Not while another run goes on. */
+  openRun(params: { id: string }): void;
+  /** Only the settings; one undo step. */
+  useRunSettings(params: { id: string }): void;
+  /** Asks where to. */
+  saveRun(params: { id: string }): void;
+  /** Asks first; saved models stay. */
+  deleteRun(params: { id: string }): void;
+  /** Measures a few training steps; the answer is in `trainingTime`. */
+  estimateTraining(params: Record<string, never>): void;
   save(params: Record<string, never>): void;
   dismissError(params: Record<string, never>): void;
   /** Copies to the clipboard or saves an exported chart. */

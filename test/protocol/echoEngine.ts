@@ -39,6 +39,7 @@ const handlers: EngineHandlers = {
   detail: unserved,
   project: unserved,
   trainingTime: unserved,
+  pause: unserved,
   // Never answers and hears no cancel: what a runtime busy in native code looks like.
   calibrate: () => new Promise(() => undefined),
   dataset: unserved,

@@ -233,6 +233,8 @@ export const scenarios = {
       selectedLayer: base.facts?.layers[4]?.name ?? null,
       run: {
         kind: 'running',
+        runId: 'run-2',
+        paused: false,
         startedAt: Date.now() - 83_000,
         progress: { phase: 'refit', message: 'Refitting stage2.block4.conv2', fraction: 0.43 },
       },
@@ -258,7 +260,7 @@ export const scenarios = {
       selectedLayer: base.facts?.layers[4]?.name ?? null,
       run:
         base.facts && base.projection
-          ? { kind: 'done', result: result(base.facts, base.projection), savedAs: null }
+          ? { kind: 'done', runId: 'run-1', result: result(base.facts, base.projection), savedAs: null }
           : { kind: 'idle' },
     }),
   },
@@ -298,6 +300,9 @@ export function baseState(facts: ModelFacts): SessionState {
     canRedo: false,
     trusted: true,
     run: { kind: 'idle' },
+    curve: null,
+    runs: [],
+    trainingTime: { kind: 'unknown' },
     selectedLayer: null,
   };
 }
