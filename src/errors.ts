@@ -741,3 +741,28 @@ export function tooFewImages({ path, found, expected }: { path: string; found: n
     'Use more images, or export the model with a free batch axis.',
   );
 }
+
+export function headNotReplaceable({
+  path,
+  layer,
+  reason,
+}: {
+  path: string;
+  layer: string | null;
+  reason: string;
+}): UserError {
+  const where = layer ? `'${layer}', the last layer of ${path},` : path;
+  return new UserError(
+    'head-not-replaceable',
+    `${where} can't be given other classes: ${reason}.`,
+    'Transfer learning needs a model that ends in a dense layer or a 1×1 convolution, followed at most by a softmax.',
+  );
+}
+
+export function classesUnknown({ path }: { path: string }): UserError {
+  return new UserError(
+    'classes-unknown',
+    `${path} does not say how many classes it has, which a new classifier needs to know.`,
+    'Choose labelled data with at least two classes, or set "transfer": { "classes": … } in the recipe.',
+  );
+}

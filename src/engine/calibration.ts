@@ -8,28 +8,35 @@ import type { Moments } from '../analysis/moments';
 import { consumers } from '../graph/order';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
+import { type Energies, isMeasured } from '../prune/basis';
 import { collectMoments, observedOutput } from '../runtime/moments';
-import { activationBasis, type OutputBasis, outputMetric } from '../surgery/bases';
+import { activationBasis, componentsOf, type OutputBasis, outputMetric } from '../surgery/bases';
 import { batchNormScale } from '../surgery/batchNorm';
 import { layerMatrix } from '../surgery/layerMatrix';
+import { int64Tensor } from '../tensor/tensor';
+import { firstOrderScores, type LabelledFeeds, type ScoredValue } from '../train/firstOrder';
 import { deviceOf } from './devices';
-import { openInputs } from './inputs';
+import { type Inputs, openInputs } from './inputs';
 import type { OpenedModel, OpenModels } from './models';
 
-/** Energies by layer name, as projections need them; small enough to send between threads. */
-export type CalibratedEnergies = ReadonlyMap<string, Float64Array>;
+/** What projections need of a calibration; small enough to send between threads. */
+export interface Calibrated {
+  /** By layer name. */
+  readonly energies: Energies;
+  /** First-order importance of the same bases; null unless the score asks for it. */
+  readonly importance: Energies | null;
+}
 
-export interface Calibration {
+export interface Calibration extends Calibrated {
   readonly moments: ReadonlyMap<string, Moments>;
   readonly bases: ReadonlyMap<string, OutputBasis>;
-  readonly energies: CalibratedEnergies;
   readonly images: number;
 }
 
-/** What lanes tell each other: energies found for a key. */
+/** What lanes tell each other: what was found for a key. */
 export interface CalibrationNews {
   readonly key: string;
-  readonly energies: CalibratedEnergies;
+  readonly found: Calibrated;
 }
 
 /** Enough positions for the covariance of a few hundred channels. */
@@ -56,6 +63,7 @@ export function calibrationKey(opened: OpenedModel, settings: PruneSettings, fol
     preprocessing ?? null,
     settings.seed,
     settings.basis.foldBatchNorm,
+    isMeasured(settings.basis.score) ? settings.basis.score : null,
     settings.shapes ?? null,
   ]);
 }
@@ -118,10 +126,75 @@ export async function calibrate(
       bases.set(layer.name, activationBasis(matrix, found.covariance, metric));
     }
     const energies = new Map([...bases].map(([name, { energy }]) => [name, energy]));
-    return { moments: byLayer, bases, energies, images: count };
+    const { score } = settings.basis;
+    const importance = isMeasured(score)
+      ? await basisImportance({ opened, inputs, count, score, settings, bases, moments: byLayer }, { signal, progress })
+      : null;
+    return { moments: byLayer, bases, energies, importance, images: count };
   } finally {
     await inputs.close();
   }
+}
+
+interface ImportanceRequest {
+  readonly opened: OpenedModel;
+  readonly inputs: Inputs;
+  /** Images. */
+  readonly count: number;
+  readonly score: 'taylor-per-mac' | 'fisher-per-mac';
+  readonly settings: PruneSettings;
+  readonly bases: ReadonlyMap<string, OutputBasis>;
+  readonly moments: ReadonlyMap<string, Moments>;
+}
+
+/** First-order importance of every basis vector by layer name; vectors of one index in all blocks count together. */
+async function basisImportance(
+  { opened, inputs, count, score, settings, bases, moments }: ImportanceRequest,
+  { signal, progress }: RequestContext,
+): Promise<Map<string, Float64Array>> {
+  const layers = opened.layers.filter((layer) => bases.has(layer.name));
+  const values = layers.map((layer): ScoredValue => {
+    const { value, channelAxis } = observedOutput(layer, outputRank(opened, layer) as number);
+    const basis = bases.get(layer.name) as OutputBasis;
+    const { blocks } = layer.matrices as NonNullable<Layer['matrices']>;
+    return { value, channelAxis, components: componentsOf(basis, blocks, (moments.get(layer.name) as Moments).mean) };
+  });
+  const { graph, metadata } = opened.model;
+  const labelled = inputs.dataset.labelled;
+  let done = 0;
+  async function* feeds(): AsyncGenerator<LabelledFeeds> {
+    for await (const batch of inputs.batches({ count, seed: settings.seed, signal })) {
+      if (inputs.fixedBatch && batch.count < inputs.fixedBatch) continue;
+      yield { feeds: batch.feeds, labels: batch.labels && int64Tensor(Array.from(batch.labels)) };
+    }
+  }
+  const scores = await firstOrderScores(graph, metadata, values, feeds(), {
+    device: await deviceOf(settings.device),
+    threads: settings.threads,
+    shapes: settings.shapes ?? (opened.shapes.inputs ? { [inputs.input]: inputs.shape } : undefined),
+    labelled,
+    signal,
+    onBatch: () => {
+      done = Math.min(count, done + inputs.batch);
+      progress({ phase: 'calibrate', message: `Scoring bases on ${done} of ${count} images`, fraction: null });
+    },
+  });
+  const found = new Map<string, Float64Array>();
+  for (const [i, layer] of layers.entries()) {
+    const score1 = scores.get(values[i].value);
+    const { size } = bases.get(layer.name) as OutputBasis;
+    if (!score1) continue;
+    const each = score === 'taylor-per-mac' ? score1.taylor : score1.fisher;
+    found.set(
+      layer.name,
+      Float64Array.from({ length: size }, (_, j) => sumOf(each.filter((_, component) => component % size === j))),
+    );
+  }
+  return found;
+}
+
+function sumOf(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0);
 }
 
 /** Number of axes of a layer's output; null while unknown. */

@@ -12,7 +12,7 @@ import type { RequestContext } from '../protocol/rpc';
 import type { Plan } from '../prune/plan';
 import { collectCrossMoments, observedOutput } from '../runtime/moments';
 import type { SessionOptions } from '../runtime/session';
-import { factorsOf, outputMetric, weightBasis } from '../surgery/bases';
+import { chosenFrom, factorsOf, outputMetric, weightBasis } from '../surgery/bases';
 import { batchNormScale } from '../surgery/batchNorm';
 import {
   effectiveBias,
@@ -68,9 +68,10 @@ export async function decompose(
     const matrix = layerMatrix(layer);
     const outputs = matrix.blocks * matrix.outputs;
     const known = calibration?.bases.get(cut.layer);
-    const basis =
+    const whole =
       known ??
       weightBasis(matrix, outputMetric(settings.basis.foldBatchNorm ? batchNormScale(layer, readers) : null, outputs));
+    const basis = cut.kept ? chosenFrom(whole, cut.kept, matrix.blocks) : whole;
     const mean = known ? (calibration?.moments.get(cut.layer)?.mean ?? null) : null;
     parts.push({
       layer,

@@ -1,20 +1,21 @@
 /** Projections: what settings would do to a model, from what is known of its bases. */
 import type { PruneSettings } from '../protocol/recipe';
-import { type BasisPlan, type Energies, planBasis } from '../prune/basis';
+import { type BasisPlan, planBasis } from '../prune/basis';
 import type { LayerShape } from '../prune/cost';
 import { hasPlainBias } from '../surgery/factorize';
 import { dataTypes, elementCount } from '../tensor/dtype';
+import type { Calibrated } from './calibration';
 import type { OpenedModel } from './models';
 import type { WeightEnergies } from './singularValues';
 
 /**
- * @param calibrated energies of activation bases, or null to go by the weights
+ * @param calibrated energies and importance of activation bases, or null to go by the weights
  * @param weights energies of weight bases; not looked at when there are calibrated ones
  */
 export function projectPlan(
   opened: OpenedModel,
   settings: PruneSettings,
-  calibrated: Energies | null,
+  calibrated: Calibrated | null,
   weights: WeightEnergies | null,
 ): BasisPlan {
   const basis = calibrated ? 'activations' : 'weights';
@@ -23,7 +24,7 @@ export function projectPlan(
     if (!matrices) continue;
     const outputs = matrices.blocks * (matrices.outputsAre === 'rows' ? matrices.rows : matrices.cols);
     const elementBytes = dataTypes[weight.dtype].bits / 8;
-    const writesBias = calibrated?.has(name) && hasPlainBias(opened.layers[i], outputs);
+    const writesBias = calibrated?.energies.has(name) && hasPlainBias(opened.layers[i], outputs);
     shapes.set(name, {
       facts: opened.facts.layers[i],
       weightTensor: weight.ref.name,
@@ -37,7 +38,8 @@ export function projectPlan(
     {
       facts: opened.facts,
       shapes,
-      energies: calibrated ?? weights?.energies ?? new Map(),
+      energies: calibrated?.energies ?? weights?.energies ?? new Map(),
+      importance: calibrated?.importance ?? undefined,
       reasons: weights?.reasons ?? new Map(),
       uses: opened.uses,
       basis,

@@ -94,7 +94,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
     const { plan, projection } = projectPlan(
       opened,
       settings,
-      calibration?.energies ?? null,
+      calibration,
       await tools.weightEnergies(opened, settings),
     );
     const session = { device, threads: settings.threads };

@@ -13,7 +13,7 @@ import type { EngineHandlers, RequestContext } from '../protocol/rpc';
 import { measureLatency } from '../runtime/latency';
 import { PauseGate } from '../train/loop';
 import {
-  type CalibratedEnergies,
+  type Calibrated,
   type Calibration,
   type CalibrationNews,
   calibrate,
@@ -54,7 +54,7 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
   const pool = createSpectraPool(spectraWorker ? os.availableParallelism() : 0, spectraWorker ?? '');
   const values = new SingularValues(pool);
   const calibrations = new Map<string, Calibration>();
-  const calibrated = new Map<string, CalibratedEnergies>();
+  const calibrated = new Map<string, Calibrated>();
   /** Of the run that is going on, or was last. */
   let gate: PauseGate | null = null;
 
@@ -72,8 +72,9 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
     const found = await calibrate(models, request.path, request.settings, request.folder, context);
     calibrations.set(key, found);
     for (const oldest of calibrations.keys()) if (calibrations.size > CALIBRATIONS_KEPT) calibrations.delete(oldest);
-    calibrated.set(key, found.energies);
-    tellCalibration?.({ key, energies: found.energies });
+    const { energies, importance } = found;
+    calibrated.set(key, { energies, importance });
+    tellCalibration?.({ key, found: { energies, importance } });
     return found;
   };
 
@@ -190,8 +191,8 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
   return {
     handlers,
     adoptCalibration(news) {
-      const { key, energies } = news as CalibrationNews;
-      calibrated.set(key, energies);
+      const { key, found } = news as CalibrationNews;
+      calibrated.set(key, found);
     },
     async dispose() {
       models.closeAll();

@@ -28,6 +28,8 @@ export interface Projection {
   readonly shortfall: string | null;
   /** Names and globs in the settings that match no layer; absent when there are none. */
   readonly unmatched?: readonly string[];
+  /** For people: what was taken for a target that only a run can measure; absent when the target is counted. */
+  readonly assumed?: string;
 }
 
 /** Importance of each basis of a layer under the current settings. */

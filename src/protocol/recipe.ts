@@ -43,12 +43,16 @@ export const preprocessingSchema = z
 
 export const targetSchema = z
   .object({
-    kind: z.enum(['macs', 'params', 'bytes']).describe('What the target bounds.'),
+    kind: z
+      .enum(['macs', 'params', 'bytes', 'latency', 'milliseconds', 'drop'])
+      .describe(
+        'What the target bounds. latency and milliseconds are measured on this machine; drop is found by search and needs labelled images.',
+      ),
     value: z
       .number()
       .gt(0)
       .describe(
-        'The share to keep (0 to 1) for macs and params; the share (≤ 1) or a number of bytes (> 1) for bytes.',
+        'The share to keep (0 to 1) for macs, params and latency; the share (≤ 1) or a number of bytes (> 1) for bytes; a median in milliseconds; or the points of accuracy (percent) that may be lost at most for drop.',
       ),
   })
   .strict();
@@ -71,10 +75,10 @@ export const basisOptionsSchema = z
         'Which orthonormal basis: of the weights, or of the activations on calibration images. auto: activations when there is data.',
       ),
     score: z
-      .enum(['energy', 'energy-per-mac'])
+      .enum(['energy', 'energy-per-mac', 'taylor-per-mac', 'fisher-per-mac'])
       .default('energy-per-mac')
       .describe(
-        'How bases of different layers are compared: share of the layer’s energy, or that share per multiply-accumulate saved.',
+        'How bases of different layers are compared: share of the layer’s energy; that share per multiply-accumulate saved; or what the loss would change by to first order, squared per batch (taylor) or per image (fisher), per multiply-accumulate saved. The last two need images.',
       ),
     foldBatchNorm: z
       .boolean()
@@ -120,6 +124,12 @@ export const dataSchema = z
 export const trainingSchema = z
   .object({
     epochs: z.int().min(0).max(10_000).default(0).describe('Passes over the training images; 0 does not train.'),
+    rounds: z
+      .int()
+      .min(1)
+      .max(100)
+      .default(1)
+      .describe('Prune in so many steps, each trained for all epochs and scored anew; 1 prunes at once.'),
     train: z
       .enum(['head', 'scaling', 'bn', 'small', 'all'])
       .default('all')
@@ -130,7 +140,7 @@ export const trainingSchema = z
       .enum(['auto', 'labels', 'distill', 'match'])
       .default('auto')
       .describe(
-        'labels: cross-entropy. distill: the original model’s class probabilities, no labels needed. match: its outputs as numbers. auto: distill.',
+        'labels: cross-entropy. distill: the original model’s class probabilities, no labels needed. match: its outputs as numbers. auto: distill; for fine-tuning and new classifiers, labels.',
       ),
     labelShare: z
       .number()
@@ -184,6 +194,19 @@ export const trainingSchema = z
   })
   .strict();
 
+export const transferSchema = z
+  .object({
+    epochs: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(30)
+      .describe('Passes over the training images in which the new classifier alone is trained.'),
+    lr: z.number().gt(0).max(10).default(0.05).describe('Learning rate of the new classifier at its highest.'),
+    classes: z.int().min(2).max(1_000_000).optional().describe('Number of classes; as in the data when left out.'),
+  })
+  .strict();
+
 export const recipeSchema = z
   .object({
     $schema: z.string().optional(),
@@ -203,7 +226,12 @@ export const recipeSchema = z
       .optional()
       .describe('Sizes for inputs with free dimensions, e.g. { "input": [1, 3, 224, 224] }.'),
     data: dataSchema.optional(),
-    method: z.enum(['basis']).describe('The pruning method.'),
+    method: z
+      .enum(['basis', 'fine-tune'])
+      .describe('basis: fewer bases per layer. fine-tune: training alone, nothing is pruned.'),
+    transfer: transferSchema
+      .optional()
+      .describe('Give the model a new classifier for the classes of the data, before anything is pruned.'),
     basis: basisOptionsSchema.prefault({}),
     target: targetSchema,
     training: trainingSchema.optional().describe('Training after pruning, to recover accuracy.'),
@@ -231,6 +259,7 @@ export type Recipe = z.infer<typeof recipeSchema>;
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type PruneTarget = z.infer<typeof targetSchema>;
 export type LayerOverride = z.infer<typeof layerOverrideSchema>;
+export type TransferSettings = z.infer<typeof transferSchema>;
 export type TrainingSettings = z.infer<typeof trainingSchema>;
 export type BasisOptions = z.infer<typeof basisOptionsSchema>;
 export type PreprocessingInput = z.infer<typeof preprocessingSchema>;

@@ -9,7 +9,8 @@ import type { LayerOverride, PruneSettings } from '../protocol/recipe';
 import { allocateRanks, type Candidate, type Ranks, roundRank } from './allocate';
 import { factorizedCost, type LayerShape, recombinedCost } from './cost';
 import { matchAny, matchOverrides, withoutMatch } from './match';
-import type { Plan } from './plan';
+import type { FactorizeCut, Plan } from './plan';
+import { countedTarget } from './target';
 
 /** Energies of a layer's bases: what dropping each costs in squared output (or weight) error, never increasing. */
 export type Energies = ReadonlyMap<string, Float64Array>;
@@ -18,6 +19,8 @@ export interface BasisInput {
   readonly facts: ModelFacts;
   readonly shapes: ReadonlyMap<string, LayerShape>;
   readonly energies: Energies;
+  /** Measured importance of the bases, where the score is not their energy; in the order of the energies. */
+  readonly importance?: Energies;
   /** Why layers without energies have none. */
   readonly reasons: ReadonlyMap<string, string>;
   /** How many nodes read each stored tensor: one that others still read stays in the model. */
@@ -56,12 +59,14 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
     for (const [i, { index }] of open.entries()) ranks[index] = found[i];
     return ranks;
   };
-  const kind = settings.target.kind;
+  const {
+    target: { kind, value },
+    assumed,
+  } = countedTarget(settings.target);
   const before = spent(
     input,
     facts.layers.map(() => null),
   );
-  const { value } = settings.target;
   const budget = kind === 'bytes' && value > 1 ? value : value * before[kind];
   // Recombined layers cost what they did: the target then says what two layers would cost.
   const cost = (found: Ranks): number => spent(input, merged(found))[kind];
@@ -78,9 +83,10 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
     const energy = energies.get(layer.name);
     const choice = choices[i];
     const isOpen = choice.candidate !== undefined;
-    const kept = energy && cumulative(energy);
-    if (energy && kept && (isOpen || choice.rank !== null)) {
-      const importance = scoreBases(layer, energy, score);
+    const ranked = energy && (isOpen || choice.rank !== null) ? ranking(input, layer, score) : null;
+    const kept = energy && cumulative(ranked ? energy.map((_, j) => energy[ranked.order[j]]) : energy);
+    if (kept && ranked) {
+      const importance = ranked.scores;
       const threshold = isOpen ? allocation.threshold : null;
       details.set(layer.name, { layer: layer.name, basis, importance, threshold, energy: kept });
     }
@@ -103,8 +109,7 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
   return {
     plan: {
       cuts: layers
-        .filter((layer) => layer.action === 'factorize')
-        .map(({ layer, rank }) => ({ kind: 'factorize', layer, rank, finish })),
+        .flatMap((layer, i) => (layer.action === 'factorize' ? [cutOf(input, facts.layers[i], layer.rank, settings)] : [])),
     },
     projection: {
       before: facts.totals,
@@ -113,9 +118,16 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
       basis,
       shortfall: shortfall(value < 1 || kind === 'bytes', before[kind], allocation.met, budget, cost(allocation.ranks)),
       ...(unmatched.length ? { unmatched } : {}),
+      ...(assumed ? { assumed } : {}),
     },
     details,
   };
+}
+
+function cutOf(input: BasisInput, layer: LayerFacts, rank: number, { basis: { finish, score } }: PruneSettings): FactorizeCut {
+  const { order } = ranking(input, layer, score);
+  const isPrefix = order.slice(0, rank).every((j) => j < rank);
+  return { kind: 'factorize', layer: layer.name, rank, finish, ...(isPrefix ? {} : { kept: [...order.slice(0, rank)] }) };
 }
 
 /** Why the target is not reached; null when it is. */
@@ -132,7 +144,6 @@ function choose(input: BasisInput, settings: PruneSettings): Choice[] {
   const overrideOf = matchOverrides(settings.layers);
   const isProtected = matchAny(settings.protect);
   return input.facts.layers.map((layer): Choice => {
-    const energy = input.energies.get(layer.name);
     const override = overrideOf(layer.name);
     const reason = reasonToKeep(input, layer, isProtected(layer.name), override);
     if (reason !== null) return { rank: null, reason };
@@ -148,9 +159,10 @@ function choose(input: BasisInput, settings: PruneSettings): Choice[] {
       return { rank, reason: '' };
     }
     const maxUsefulRank = Math.min(Math.floor(breaksEven * breakEven), Math.ceil(breaksEven) - 1);
-    const scores = scoreBases(layer, energy as Float64Array, score);
+    const { scores, order } = ranking(input, layer, score);
+    const sorted = scores.map((_, i) => scores[order[i]]);
     const reasonIfWhole = 'whole: a cheaper rank would lose more than it saves';
-    return { rank: null, reason: reasonIfWhole, candidate: { scores, maxUsefulRank } };
+    return { rank: null, reason: reasonIfWhole, candidate: { scores: sorted, maxUsefulRank } };
   });
 }
 
@@ -186,17 +198,41 @@ function reasonToKeep(
   return null;
 }
 
-/** Scores of a layer's bases: their share of the layer's energy, or that share per multiply-accumulate it saves. */
-export function scoreBases(layer: LayerFacts, energy: Float64Array, score: 'energy' | 'energy-per-mac'): Float64Array {
+type Score = PruneSettings['basis']['score'];
+
+/** Scores of a layer's bases, and the bases from the best to the worst; where scores are equal, the earlier goes first. */
+function ranking(
+  { energies, importance }: BasisInput,
+  layer: LayerFacts,
+  score: Score,
+): { scores: Float64Array; order: Uint32Array } {
+  const measured = isMeasured(score) ? importance?.get(layer.name) : undefined;
+  const scores = measured
+    ? measured.map((change) => change / macsPerBasis(layer))
+    : scoreBases(layer, energies.get(layer.name) as Float64Array, score);
+  const order = Uint32Array.from(scores, (_, i) => i);
+  // Energies come sorted, whatever rounding makes of their shares.
+  return { scores, order: measured ? order.sort((a, b) => scores[b] - scores[a] || a - b) : order };
+}
+
+/** Whether a score needs gradients on images. */
+export function isMeasured(score: Score): score is 'taylor-per-mac' | 'fisher-per-mac' {
+  return score === 'taylor-per-mac' || score === 'fisher-per-mac';
+}
+
+/** Scores of a layer's bases by energy: their share of the layer's energy, or that share per multiply-accumulate it saves. */
+export function scoreBases(layer: LayerFacts, energy: Float64Array, score: Score): Float64Array {
   let total = 0;
   for (const e of energy) total += e;
-  const matrices = layer.matrices as NonNullable<LayerFacts['matrices']>;
-  const weights = matrices.blocks * (matrices.rows + matrices.cols);
-  // Without shapes, the weights saved stand in for the MACs saved.
-  const saved =
-    layer.macs === null ? weights : (layer.macs * weights) / (matrices.blocks * matrices.rows * matrices.cols);
-  const unit = (total || 1) * (score === 'energy' ? 1 : saved);
+  const unit = (total || 1) * (score === 'energy' ? 1 : macsPerBasis(layer));
   return energy.map((e) => e / unit);
+}
+
+/** Multiply-accumulates that one basis costs; without shapes, the weights it holds stand in for them. */
+function macsPerBasis({ macs, matrices }: LayerFacts): number {
+  const { blocks, rows, cols } = matrices as NonNullable<LayerFacts['matrices']>;
+  const weights = blocks * (rows + cols);
+  return macs === null ? weights : (macs * weights) / (blocks * rows * cols);
 }
 
 /** energy[r] = share of the sum of the first r entries; entry 0 is 0. All ones when there is no energy. */

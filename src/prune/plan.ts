@@ -8,6 +8,8 @@ export interface FactorizeCut {
   readonly layer: string;
   /** Kept rank per block (group), 1 ≤ rank ≤ full rank. */
   readonly rank: number;
+  /** Which bases are kept, best first, `rank` of them; the first ones when absent. */
+  readonly kept?: readonly number[];
   /** `recombined` multiplies the two factors back into one layer of the original shape. */
   readonly finish: 'two-layers' | 'recombined';
 }

@@ -80,6 +80,46 @@ export function activationBasis(matrix: LayerMatrix, covariance: Float64Array, m
   return { size, vectors, energy, metric };
 }
 
+/**
+ * The directions of a basis's vectors: what each takes of the outputs y, and what it gives back of their gradient.
+ * Vectors of all blocks, block after block.
+ */
+export function componentsOf(
+  { size, vectors, metric }: OutputBasis,
+  blocks: number,
+  mean: Float64Array,
+): { count: number; channels: number; into: Float64Array; out: Float64Array; mean: Float64Array } {
+  const channels = metric.length;
+  const outputs = channels / blocks;
+  const count = blocks * size;
+  const into = new Float64Array(count * channels);
+  const out = new Float64Array(count * channels);
+  for (let b = 0; b < blocks; b++) {
+    for (let j = 0; j < size; j++) {
+      const row = (b * size + j) * channels + b * outputs;
+      for (let i = 0; i < outputs; i++) {
+        const v = vectors[(b * size + j) * outputs + i];
+        into[row + i] = v * metric[b * outputs + i];
+        out[row + i] = v / metric[b * outputs + i];
+      }
+    }
+  }
+  return { count, channels, into, out, mean };
+}
+
+/** Some of the vectors of a basis of so many blocks, in the order given. */
+export function chosenFrom(basis: OutputBasis, kept: readonly number[], blocks: number): OutputBasis {
+  const outputs = basis.metric.length / blocks;
+  const vectors = new Float64Array(blocks * kept.length * outputs);
+  for (let b = 0; b < blocks; b++) {
+    for (const [i, j] of kept.entries()) {
+      const from = (b * basis.size + j) * outputs;
+      vectors.set(basis.vectors.subarray(from, from + outputs), (b * kept.length + i) * outputs);
+    }
+  }
+  return { ...basis, size: kept.length, vectors, energy: Float64Array.from(kept, (j) => basis.energy[j]) };
+}
+
 /** Eigenvectors of Q·S·Qᵀ for orthonormal rows Q [size, n], as rows in the large space. */
 function withinSpan(
   S: Float64Array,

@@ -1,6 +1,7 @@
 /** What a training run minimizes, from its settings: the losses of `losses.ts` put together for a prepared model. */
 import { notAClassifier } from '../errors';
 import type { GraphBuilder } from '../graph/builder';
+import { classesOf } from './classifier';
 import { crossEntropy, distillation, featureMatching, hits, weightedSum } from './losses';
 import type { OutputPair, PreparedModel } from './prepare';
 import type { Objective } from './program';
@@ -29,7 +30,7 @@ export function objectiveOf(
   settings: ObjectiveSettings,
 ): (g: GraphBuilder) => Objective {
   const [first] = outputs;
-  const classes = classesOf(first);
+  const classes = classesOf(first.shape);
   const usesLabels = settings.loss === 'labels' || settings.labelShare > 0;
   if ((usesLabels || settings.loss === 'distill') && classes === null) {
     throw notAClassifier({ output: first.name, shape: first.shape.map((size) => size ?? 'N').join('×') });
@@ -61,12 +62,6 @@ export function objectiveOf(
       inputs: labels ? [{ name: labels, dtype: 'int64', shape: ['N'] }] : [],
     };
   };
-}
-
-/** Classes of an output [N, K] or [N, K, 1, …] with K > 1; null for any other. */
-function classesOf({ shape }: OutputPair): number | null {
-  const [, classes, ...rest] = shape;
-  return classes && classes > 1 && rest.every((size) => size === 1) ? classes : null;
 }
 
 function asRows(g: GraphBuilder, value: string, { shape }: OutputPair, classes: number): string {

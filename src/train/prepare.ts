@@ -5,11 +5,11 @@
  */
 import { notTrainable } from '../errors';
 import { type Graph, type ModelMetadata, nodeLabel } from '../graph/graph';
-import { producers } from '../graph/order';
 import type { Shape } from '../ops/gradient';
 import type { InputShapes } from '../runtime/shapes';
 import { type DataType, dataTypes } from '../tensor/dtype';
 import { fromFloat, memoryTensor, type Tensor, type TensorRef, toFloat32 } from '../tensor/tensor';
+import { beforeSoftmax } from './classifier';
 import { asFloat32 } from './float32';
 import { foldNormalization } from './foldNormalization';
 import { beside } from './merge';
@@ -117,12 +117,6 @@ function storedTensors(
     if (factors) found.set(pair.weight, foldScaling(weight, pair, factors));
   }
   return found;
-}
-
-/** A class probability's logit: what a final softmax reads. */
-function beforeSoftmax(graph: Graph, output: string): string {
-  const node = producers(graph).get(output);
-  return node && (node.opType === 'Softmax' || node.opType === 'LogSoftmax') ? node.inputs[0] : output;
 }
 
 /** The last value of equal name and shape with spatial axes. */

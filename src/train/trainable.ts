@@ -1,9 +1,10 @@
 /**
  * Which stored tensors of a model are trained. The choices are nested: each one trains what the one before it does.
  */
+import { headLayer } from '../analysis/head';
 import { findLayers, type Layer } from '../analysis/layers';
 import type { Graph } from '../graph/graph';
-import { consumers, upstream } from '../graph/order';
+import { consumers } from '../graph/order';
 import { dataTypes, elementCount } from '../tensor/dtype';
 
 /**
@@ -64,13 +65,7 @@ export function trainableTensors(graph: Graph, choice: TrainChoice): Trainable[]
 
 /** The classifier: the last layer before the outputs, and the layer before it when the two are halves of one. */
 function headLayers(graph: Graph, layers: readonly Layer[]): Set<Layer> {
-  const needed = new Set(
-    upstream(
-      graph,
-      graph.outputs.map((output) => output.name),
-    ),
-  );
-  const last = layers.filter((layer) => needed.has(layer.node)).at(-1);
+  const last = headLayer(graph, layers);
   if (!last) return new Set();
   const first = layers.find(
     (layer) =>

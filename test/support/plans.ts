@@ -19,7 +19,7 @@ export function settingsOf(
 export async function planFile(
   file: string,
   entries: Parameters<typeof settingsOf>[0] = {},
-  calibrated: Energies | null = null,
+  energies: Energies | null = null,
 ): Promise<BasisPlan> {
   const models = new OpenModels();
   const pool = createSpectraPool(0, '');
@@ -27,7 +27,7 @@ export async function planFile(
     const settings = settingsOf(entries);
     const opened = await models.withShapes(file, settings.shapes);
     const weights = await new SingularValues(pool).energies(opened, settings.basis.foldBatchNorm);
-    return projectPlan(opened, settings, calibrated, weights);
+    return projectPlan(opened, settings, energies && { energies, importance: null }, weights);
   } finally {
     models.closeAll();
     await pool.dispose();
