@@ -121,7 +121,7 @@ function parseTarget(word: string): { kind: string; value: number } {
   const [kind, value] = word.split('=');
   const number = Number(value);
   if (!kind || !value || !Number.isFinite(number))
-    throw badUsage({ found: `--target ${word}`, expected: 'macs=0.5, params=0.5 or bytes=…' });
+    throw badUsage({ found: `--target ${word}`, expected: "macs=0.5, params=0.5, bytes=…, latency=0.5, milliseconds=2 or drop=1" });
   return { kind, value: number };
 }
 

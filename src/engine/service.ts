@@ -12,13 +12,7 @@ import type { PruneSettings } from '../protocol/recipe';
 import type { EngineHandlers, RequestContext } from '../protocol/rpc';
 import { measureLatency } from '../runtime/latency';
 import { PauseGate } from '../train/loop';
-import {
-  type Calibrated,
-  type Calibration,
-  type CalibrationNews,
-  calibrate,
-  calibrationKey,
-} from './calibration';
+import { type Calibrated, type Calibration, type CalibrationNews, calibrate, calibrationKey } from './calibration';
 import { compareModels } from './compare';
 import { decompose } from './decompose';
 import { deviceOf, devices, onDevice } from './devices';

@@ -108,8 +108,9 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
   });
   return {
     plan: {
-      cuts: layers
-        .flatMap((layer, i) => (layer.action === 'factorize' ? [cutOf(input, facts.layers[i], layer.rank, settings)] : [])),
+      cuts: layers.flatMap((layer, i) =>
+        layer.action === 'factorize' ? [cutOf(input, facts.layers[i], layer.rank, settings)] : [],
+      ),
     },
     projection: {
       before: facts.totals,
@@ -124,10 +125,21 @@ export function planBasis(input: BasisInput, settings: PruneSettings): BasisPlan
   };
 }
 
-function cutOf(input: BasisInput, layer: LayerFacts, rank: number, { basis: { finish, score } }: PruneSettings): FactorizeCut {
+function cutOf(
+  input: BasisInput,
+  layer: LayerFacts,
+  rank: number,
+  { basis: { finish, score } }: PruneSettings,
+): FactorizeCut {
   const { order } = ranking(input, layer, score);
   const isPrefix = order.slice(0, rank).every((j) => j < rank);
-  return { kind: 'factorize', layer: layer.name, rank, finish, ...(isPrefix ? {} : { kept: [...order.slice(0, rank)] }) };
+  return {
+    kind: 'factorize',
+    layer: layer.name,
+    rank,
+    finish,
+    ...(isPrefix ? {} : { kept: [...order.slice(0, rank)] }),
+  };
 }
 
 /** Why the target is not reached; null when it is. */

@@ -24,7 +24,10 @@ export interface NewHead {
  * @throws UserError `head-not-replaceable` when the last layer is no plain dense layer or 1×1 convolution, or when what
  *   comes after it is not done class by class
  */
-export function withNewHead(graph: Graph, { classes, seed, path }: { classes: number; seed: number; path: string }): NewHead {
+export function withNewHead(
+  graph: Graph,
+  { classes, seed, path }: { classes: number; seed: number; path: string },
+): NewHead {
   const head = headLayer(graph, findLayers(graph));
   if (!head) throw headNotReplaceable({ path, layer: null, reason: 'the model has no layer with weights' });
   const fail = (reason: string): never => {
@@ -59,7 +62,8 @@ export function withNewHead(graph: Graph, { classes, seed, path }: { classes: nu
     for (const name of after.inputs) {
       const ref = graph.initializers.get(name);
       if (ref && after.opType === 'Add' && elementCount(ref.dims) === outputs) biases.push(ref);
-      else if (name !== value && !ref && made.has(name) && !isConstant(graph, name)) fail(`'${nodeLabel(after)}' joins it with another value`);
+      else if (name !== value && !ref && made.has(name) && !isConstant(graph, name))
+        fail(`'${nodeLabel(after)}' joins it with another value`);
     }
     if (!FOLLOWERS.has(after.opType)) fail(`'${nodeLabel(after)}' (${after.opType}) comes after it`);
     value = after.outputs[0];
@@ -69,7 +73,9 @@ export function withNewHead(graph: Graph, { classes, seed, path }: { classes: nu
     if (elementCount(ref.dims) === outputs) store(ref, new Float64Array(classes), size);
   }
   const initializers = new Map([...graph.initializers].map(([name, ref]) => [name, replaced.get(name) ?? ref]));
-  const resized = <T extends { readonly name: string; readonly shape: readonly (number | string)[] | null }>(info: T): T => {
+  const resized = <T extends { readonly name: string; readonly shape: readonly (number | string)[] | null }>(
+    info: T,
+  ): T => {
     const isAfter = info.shape?.includes(outputs) && upstream(graph, [info.name]).includes(node);
     return isAfter ? { ...info, shape: info.shape?.map((n, axis) => (axis > 0 && n === outputs ? classes : n)) } : info;
   };
@@ -81,7 +87,20 @@ export function withNewHead(graph: Graph, { classes, seed, path }: { classes: nu
 }
 
 /** Operators that may follow a classifier whatever its number of classes. */
-const FOLLOWERS = new Set(['Add', 'Softmax', 'LogSoftmax', 'Sigmoid', 'Identity', 'Flatten', 'Squeeze', 'Dropout', 'Cast', 'Reshape', 'GlobalAveragePool', 'ReduceMean']);
+const FOLLOWERS = new Set([
+  'Add',
+  'Softmax',
+  'LogSoftmax',
+  'Sigmoid',
+  'Identity',
+  'Flatten',
+  'Squeeze',
+  'Dropout',
+  'Cast',
+  'Reshape',
+  'GlobalAveragePool',
+  'ReduceMean',
+]);
 
 function isConstant(graph: Graph, name: string): boolean {
   return upstream(graph, [name]).every((node) => node.opType === 'Constant');

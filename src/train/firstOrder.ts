@@ -14,8 +14,8 @@ import { createSession, type SessionOptions } from '../runtime/session';
 import type { InputShapes } from '../runtime/shapes';
 import type { Tensor } from '../tensor/tensor';
 import { buildGradient } from './autodiff';
-import { asFloat32 } from './float32';
 import { classifierOutput } from './classifier';
+import { asFloat32 } from './float32';
 import { crossEntropy } from './losses';
 import { specialize } from './specialize';
 
@@ -187,7 +187,12 @@ async function scoreProgram(
 }
 
 /** Σ over positions of value times gradient, component by component: [N, count]. */
-function products(g: GraphBuilder, { value, channelAxis, components }: ScoredValue, gradient: string, rank: number): string {
+function products(
+  g: GraphBuilder,
+  { value, channelAxis, components }: ScoredValue,
+  gradient: string,
+  rank: number,
+): string {
   const Y = channelsFirst(g, value, channelAxis, rank);
   const dY = channelsFirst(g, gradient, channelAxis, rank);
   if (!components) return g.reduceSum(g.mul(Y, dY), [2], false);

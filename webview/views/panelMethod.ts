@@ -6,10 +6,7 @@ import { checkField, numberField, selectField, textField } from '../controls/fie
 import { methods } from '../methods';
 import type { Session } from '../session';
 import { strings } from '../strings';
-import { retarget, type TargetChoice, targetChoice } from '../target';
-
-/** Bytes in a megabyte. */
-const million = 1e6;
+import { retarget, type TargetChoice, targetChoice, targetUnits } from '../target';
 
 export function methodSection(session: Session, settings: PruneSettings): TemplateResult {
   const method = methods.find(({ id }) => id === settings.method);
@@ -61,6 +58,7 @@ const lines = (text: string) => [
 function target(session: Session, settings: PruneSettings): TemplateResult {
   const { target: current } = settings;
   const choice = targetChoice(current);
+  const unit = targetUnits[choice];
   const total = session.state.facts?.totals.bytes ?? 0;
   const macsUnknown = session.state.facts?.totals.macs === null;
   const set = (value: number, transient: boolean) =>
@@ -82,15 +80,15 @@ function target(session: Session, settings: PruneSettings): TemplateResult {
         onChange: (value) => session.change({ target: retarget(current, value as TargetChoice, total) }),
       })}
       ${
-        choice === 'absolute'
+        unit
           ? numberField({
               id: 'target-value',
-              label: strings.panel.megabytes,
-              value: Math.round(current.value / 1000) / 1000,
-              min: 0.001,
-              max: 1e9,
+              label: strings.panel.targetUnits[choice as keyof typeof strings.panel.targetUnits],
+              value: Math.round((1000 * current.value) / unit.size) / 1000,
+              min: unit.min,
+              max: unit.max,
               step: 'any',
-              onChange: (value) => value !== null && set(Math.max(2, Math.round(value * million)), false),
+              onChange: (value) => value !== null && set(value * unit.size, false),
             })
           : numberField({
               id: 'target-value',
@@ -104,7 +102,7 @@ function target(session: Session, settings: PruneSettings): TemplateResult {
       }
     </div>
     ${
-      choice === 'absolute'
+      unit
         ? nothing
         : html`<input type="range" min="1" max="100" step="1" aria-label=${strings.panel.share} .value=${live(String(Math.round(shown)))}
             aria-valuetext=${`${shown} %`} @input=${(event: Event) => slide(event, true)} @change=${(event: Event) => slide(event, false)} />`
