@@ -142,13 +142,13 @@ function roomOf(file: string): string {
 function importsOf(file: string): Import[] {
   const text = readFileSync(path.join(root, file), 'utf8');
   const statement = /^(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|\b(?:import|require)\('([^']+)'\)/gm;
-  return [...text.matchAll(statement)].map(([, type, from, dynamic]) => {
+  return [...text.matchAll(statement)].flatMap(([, type, from, dynamic]): Import[] => {
     const target = from ?? dynamic;
     const typeOnly = type !== undefined;
-    if (target.startsWith('.')) {
-      return { file, kind: 'room', typeOnly, target: roomOf(path.posix.join(path.posix.dirname(file), target)) };
-    }
-    return { file, kind: 'package', typeOnly, target: packageOf(target) };
+    if (!target.startsWith('.')) return [{ file, kind: 'package', typeOnly, target: packageOf(target) }];
+    // The schemas are data that the validation is written out as.
+    const at = path.posix.join(path.posix.dirname(file), target);
+    return /^schemas\/[^/]+\.json$/.test(at) ? [] : [{ file, kind: 'room', typeOnly, target: roomOf(at) }];
   });
 }
 

@@ -112,6 +112,15 @@ export function elapsed(seconds: number): string {
   return `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${pad(total % 60)}${space}h`;
 }
 
+/** How long something takes, as one says it: "0.21 s", "45 s", "4 min", "1 h 20 min". */
+export function duration(seconds: number): string {
+  if (seconds < 59.5) return milliseconds(seconds < 10 ? seconds * 1000 : Math.round(seconds) * 1000);
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes}${space}min`;
+  const rest = minutes % 60;
+  return `${Math.floor(minutes / 60)}${space}h${rest === 0 ? '' : `${space}${rest}${space}min`}`;
+}
+
 /** A figure without trailing zeros, for axes: "5.00 M" → "5 M". */
 export function round(text: string): string {
   return text.replace(/(\.\d*?)0+(?=\D|$)/, '$1').replace(/\.(?=\D|$)/, '');

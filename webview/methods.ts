@@ -1,72 +1,53 @@
-/** Pruning methods on offer and the options each has. A method is one entry; the side panel draws the form from it. */
-import type { BasisOptions, PruneSettings } from '../src/protocol/recipe';
+/** Methods on offer and their options, as the recipe's schema has them; strings.ts has better words where there are any. */
+import { properties } from '../schemas/prune.schema.json';
+import type { PruneSettings } from '../src/protocol/recipe';
+import { humanised, type OptionsSchema, type OptionsWords, type OptionValues, type PropertySchema } from './options';
 import { strings } from './strings';
 
-export type OptionField<T> =
-  | {
-      readonly kind: 'select';
-      readonly key: keyof T & string;
-      readonly label: string;
-      readonly help: string;
-      readonly options: readonly { readonly value: string; readonly label: string }[];
-    }
-  | { readonly kind: 'check'; readonly key: keyof T & string; readonly label: string; readonly help: string }
-  | {
-      readonly kind: 'number';
-      readonly key: keyof T & string;
-      readonly label: string;
-      readonly help: string;
-      readonly min: number;
-      readonly max: number;
-      readonly step: number;
-    };
+export type MethodId = PruneSettings['method'];
 
-export interface MethodForm {
-  readonly id: PruneSettings['method'];
+export interface Method {
+  readonly id: MethodId;
   readonly label: string;
   readonly help: string;
-  readonly fields: readonly OptionField<Record<string, unknown>>[];
-  /** The method's options in the settings, by field key. */
-  readonly read: (settings: PruneSettings) => Readonly<Record<string, unknown>>;
-  /** The settings to change when a field gets a value. */
-  readonly write: (settings: PruneSettings, key: string, value: unknown) => Partial<PruneSettings>;
+  /** null for a method without options. */
+  readonly schema: OptionsSchema | null;
+  readonly words: OptionsWords;
+  /** Options shown first; null for all. */
+  readonly first: readonly string[] | null;
 }
 
-const { fields } = strings.methods;
+interface MethodWords {
+  readonly label: string;
+  readonly help: string;
+  readonly first: readonly string[];
+  readonly options: OptionsWords;
+}
 
-const options = (labels: Readonly<Record<string, string>>) =>
-  Object.entries(labels).map(([value, label]) => ({ value, label }));
+const schemas: Readonly<Record<string, PropertySchema>> = properties;
+const words: Readonly<Record<string, MethodWords>> = strings.methods;
 
-const basisFields: readonly OptionField<BasisOptions>[] = [
-  { kind: 'select', key: 'basis', label: fields.basis, help: fields.basisHelp, options: options(fields.basisOptions) },
-  { kind: 'select', key: 'score', label: fields.score, help: fields.scoreHelp, options: options(fields.scoreOptions) },
-  {
-    kind: 'select',
-    key: 'finish',
-    label: fields.finish,
-    help: fields.finishHelp,
-    options: options(fields.finishOptions),
-  },
-  { kind: 'check', key: 'foldBatchNorm', label: fields.foldBatchNorm, help: '' },
-  { kind: 'check', key: 'refit', label: fields.refit, help: fields.refitHelp },
-  {
-    kind: 'number',
-    key: 'breakEven',
-    label: fields.breakEven,
-    help: fields.breakEvenHelp,
-    min: 0.05,
-    max: 1,
-    step: 0.05,
-  },
-];
+/** A method's options are under its own name, in the schema as in the settings. */
+export const methods: readonly Method[] = properties.method.enum.map((id): Method => {
+  const own = words[id];
+  const options = schemas[id]?.properties;
+  return {
+    id: id as MethodId,
+    label: own?.label ?? humanised(id),
+    help: own?.help ?? '',
+    schema: options === undefined ? null : { properties: options },
+    words: own?.options ?? {},
+    first: own?.first ?? null,
+  };
+});
 
-export const methods: readonly MethodForm[] = [
-  {
-    id: 'basis',
-    label: strings.methods.basis,
-    help: strings.methods.basisHelp,
-    fields: basisFields as readonly OptionField<Record<string, unknown>>[],
-    read: (settings) => settings.basis,
-    write: (settings, key, value) => ({ basis: { ...settings.basis, [key]: value } }),
-  },
-];
+export function methodOptions(settings: PruneSettings, id: MethodId): OptionValues {
+  return (settings as unknown as Readonly<Record<string, OptionValues>>)[id] ?? {};
+}
+
+/** The change that gives a method these options; the host validates them. */
+export function withMethodOptions(id: MethodId, options: OptionValues): Partial<PruneSettings> {
+  return { [id]: options as PruneSettings[MethodId] };
+}
+
+export const trainingSchema: OptionsSchema = properties.training;

@@ -1,5 +1,6 @@
 /** Every text the views show. */
 import { exact, plural } from './format';
+import type { NumberRange, OptionsWords } from './options';
 
 const layers = (value: number) => plural(value, 'layer', 'layers');
 
@@ -306,7 +307,14 @@ export const strings = {
     open: 'Open Model…',
     emptyTip: 'Or right-click a model file in the Explorer and choose Prune Model….',
     form: 'Pruning settings',
-    sections: { method: 'Method and target', options: 'Method options', data: 'Data', machine: 'Machine' },
+    noOptions: 'This method has no options.',
+    sections: {
+      method: 'Method and target',
+      options: 'Method options',
+      data: 'Data',
+      training: 'Training',
+      machine: 'Machine',
+    },
     method: 'Method',
     target: 'Target',
     targetKinds: {
@@ -368,24 +376,104 @@ export const strings = {
     invalidNumber: 'A number.',
     invalidSize: 'Two whole numbers, height × width.',
   },
-  methods: {
-    basis: 'Basis decomposition',
-    basisHelp: 'Splits each layer into two thin ones along its singular vectors and keeps the most important.',
-    fields: {
-      basis: 'Basis',
-      basisHelp: 'Of the weights, or of the activations on calibration images (more exact).',
-      basisOptions: { auto: 'Automatic', weights: 'Weights', activations: 'Activations' },
-      score: 'Compare layers by',
-      scoreHelp: 'How bases of different layers compete for the budget.',
-      scoreOptions: { energy: 'Share of energy', 'energy-per-mac': 'Energy per MAC saved' },
-      foldBatchNorm: 'Weigh channels as batch normalization does',
-      refit: 'Refit by least squares, layer by layer',
-      refitHelp: 'Needs images.',
-      finish: 'Result',
-      finishOptions: { 'two-layers': 'Two small layers', recombined: 'One layer of the original shape' },
-      finishHelp: 'Recombined layers are no faster; for study.',
-      breakEven: 'Factorize up to (share of break-even)',
-      breakEvenHelp: 'Above this share of the break-even rank a layer stays whole.',
+  options: {
+    advanced: 'Advanced',
+    changed: (count: number) => `(${exact(count)} changed)`,
+    standard: ' (default)',
+    on: 'on',
+    off: 'off',
+    reset: (label: string, standard: string) => `Reset “${label}” to its default: ${standard}`,
+    problems: {
+      number: () => 'A number is expected here.',
+      whole: () => 'A whole number is expected here.',
+      range: ({ low, high, withLow, withHigh }: NumberRange) =>
+        [
+          low === Number.NEGATIVE_INFINITY ? '' : `${withLow ? 'At least' : 'More than'} ${low}`,
+          high === Number.POSITIVE_INFINITY ? '' : `${withHigh ? 'at most' : 'less than'} ${high}`,
+        ]
+          .filter(Boolean)
+          .join(', ') + '.',
     },
+  },
+  methods: {
+    basis: {
+      label: 'Basis decomposition',
+      help: 'Splits each layer into two thin ones along its singular vectors and keeps the most important.',
+      first: ['basis', 'score', 'finish', 'foldBatchNorm', 'refit', 'breakEven'],
+      options: {
+        basis: {
+          label: 'Basis',
+          help: 'Of the weights, or of the activations on calibration images (more exact).',
+          choices: { auto: 'Automatic' },
+        },
+        score: {
+          label: 'Compare layers by',
+          help: 'How bases of different layers compete for the budget.',
+          choices: { energy: 'Share of energy', 'energy-per-mac': 'Energy per MAC saved' },
+        },
+        foldBatchNorm: { label: 'Weigh channels as batch normalization does', help: '' },
+        refit: { label: 'Refit by least squares, layer by layer', help: 'Needs images.' },
+        finish: {
+          label: 'Result',
+          help: 'Recombined layers are no faster; for study.',
+          choices: { 'two-layers': 'Two small layers', recombined: 'One layer of the original shape' },
+        },
+        breakEven: {
+          label: 'Factorize up to',
+          unit: 'of break-even',
+          help: 'Above this share of the break-even rank a layer stays whole.',
+        },
+        ridge: { label: 'Ridge term' },
+      } as OptionsWords,
+    },
+  },
+  training: {
+    first: ['epochs', 'train', 'loss', 'lr', 'images', 'batch'],
+    options: {
+      epochs: { label: 'Epochs' },
+      train: {
+        label: 'What is trained',
+        choices: {
+          head: 'Classifier',
+          scaling: 'and scaling factors',
+          bn: 'and normalization and biases',
+          small: 'and 1×1 and dense layers',
+          all: 'Every weight',
+        },
+      },
+      loss: {
+        label: 'Loss',
+        choices: {
+          auto: 'Automatic',
+          labels: 'Labels',
+          distill: 'The original’s probabilities',
+          match: 'The original’s outputs',
+        },
+      },
+      lr: { label: 'Learning rate' },
+      images: { label: 'Images', leftOut: 'all' },
+      batch: { label: 'Batch', unit: 'images' },
+      labelShare: { label: 'Share of the labels' },
+      features: { label: 'Weight of features' },
+      warmup: { label: 'Warm-up', unit: 'steps' },
+      optimizer: { choices: { sgd: 'SGD', adamw: 'AdamW' } },
+      nesterov: { label: 'Nesterov momentum' },
+      clip: { label: 'Clip gradients at' },
+      'augment.crop': { label: 'Random crop', unit: 'pixels', leftOut: 'automatic' },
+      'augment.flip': { label: 'Random mirroring' },
+      batchNorm: {
+        label: 'Batch normalization',
+        choices: { frozen: 'Kept', reestimate: 'Measured again', train: 'Updated while training' },
+      },
+    } as OptionsWords,
+    off: 'With 0 epochs nothing is trained. Training recovers accuracy that pruning lost.',
+    needsData: 'Training needs images: choose some under Data.',
+    time: 'Time',
+    measure: 'Measure',
+    measureAgain: 'Measure Again',
+    measuring: 'Training a few steps to see how long they take…',
+    measured: (time: string, steps: number, step: string, params: string) =>
+      `about ${time}: ${plural(steps, 'step', 'steps')} of ${step}; trains ${params} parameters`,
+    unknownTime: 'Measure to see how long these settings would train.',
   },
 } as const;

@@ -1,7 +1,6 @@
 /** Labelled form controls. Each calls `onChange` only with a valid value; what is invalid is marked and stays. */
 import { css, html, nothing, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
-import '@vscode-elements/elements/dist/vscode-checkbox/index.js';
 
 export const fieldStyles = css`
   .field {
@@ -123,16 +122,4 @@ export function textField(
       : html`<textarea id=${props.id} rows=${props.lines} aria-describedby=${describedBy(props)} placeholder=${props.placeholder ?? ''}
           ?disabled=${props.disabled} spellcheck="false" .value=${live(props.value)} @change=${change}></textarea>`,
   );
-}
-
-export function checkField(
-  props: Common & { readonly checked: boolean; readonly onChange: (checked: boolean) => void },
-): TemplateResult {
-  const change = (event: Event) => props.onChange((event.target as HTMLInputElement).checked);
-  return html`
-    <div class="field">
-      <vscode-checkbox id=${props.id} .label=${props.label} .checked=${live(props.checked)} ?disabled=${props.disabled} @change=${change}></vscode-checkbox>
-      ${props.help === undefined || props.help === '' ? nothing : html`<span class="help">${props.help}</span>`}
-    </div>
-  `;
 }

@@ -16,6 +16,7 @@ import { modelLine } from './header';
 import { errorNotice, notice, noticeStyles } from './notices';
 import { dataSection } from './panelData';
 import { machineSection, methodSection, optionsSection } from './panelMethod';
+import { panelTrainingStyles, trainingSection } from './panelTraining';
 import { progressStyles, runProgress } from './progress';
 import { undoKeys } from './undoKeys';
 
@@ -29,6 +30,7 @@ export class EspalierPanel extends LitElement {
     fieldStyles,
     noticeStyles,
     progressStyles,
+    panelTrainingStyles,
     css`
       :host {
         display: block;
@@ -222,6 +224,7 @@ export class EspalierPanel extends LitElement {
         ${this.section('method', methodSection(session, settings))}
         ${this.section('data', dataSection(session, settings))}
         ${this.section('options', optionsSection(session, settings))}
+        ${this.section('training', trainingSection(session, settings))}
         ${this.section('machine', machineSection(session, settings))}
       </form>
     `;

@@ -2,8 +2,11 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import type { PruneSettings } from '../../src/protocol/recipe';
-import { checkField, numberField, selectField, textField } from '../controls/fields';
-import { methods } from '../methods';
+import { numberField, selectField, textField } from '../controls/fields';
+import '../controls/optionsForm';
+import type { OptionChange } from '../controls/optionsForm';
+import { methodOptions, methods, withMethodOptions } from '../methods';
+import { withValue } from '../options';
 import type { Session } from '../session';
 import { strings } from '../strings';
 import { retarget, type TargetChoice, targetChoice, targetUnits } from '../target';
@@ -112,40 +115,12 @@ function target(session: Session, settings: PruneSettings): TemplateResult {
 
 export function optionsSection(session: Session, settings: PruneSettings): TemplateResult {
   const method = methods.find(({ id }) => id === settings.method);
-  if (method === undefined) return html``;
-  const values = method.read(settings);
-  const set = (key: string, value: unknown) => session.change(method.write(settings, key, value));
-  return html`${method.fields.map((field) => {
-    const common = { id: `option-${field.key}`, label: field.label, help: field.help };
-    switch (field.kind) {
-      case 'select':
-        return selectField({
-          ...common,
-          value: String(values[field.key]),
-          options: field.options,
-          onChange: (value) => set(field.key, value),
-        });
-      case 'check':
-        return checkField({
-          ...common,
-          checked: values[field.key] === true,
-          onChange: (value) => set(field.key, value),
-        });
-      case 'number': {
-        const { min, max } = field;
-        return numberField({
-          ...common,
-          value: Number(values[field.key]),
-          min,
-          max,
-          step: 'any',
-          onChange: (value) => set(field.key, value),
-        });
-      }
-      default:
-        return field satisfies never;
-    }
-  })}`;
+  if (method === undefined || method.schema === null) return html`<p class="dim">${strings.panel.noOptions}</p>`;
+  const values = methodOptions(settings, method.id);
+  const change = ({ detail: { path, value } }: CustomEvent<OptionChange>) =>
+    session.change(withMethodOptions(method.id, withValue(values, path, value)));
+  return html`<espalier-options .schema=${method.schema} .words=${method.words} .first=${method.first} .values=${values}
+    @option-change=${change}></espalier-options>`;
 }
 
 export function machineSection(session: Session, settings: PruneSettings): TemplateResult {

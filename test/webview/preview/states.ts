@@ -3,7 +3,7 @@
 import { seededRandom } from '../../../src/linalg/random';
 import type { AccuracyFacts, DatasetFacts, LatencyFacts, ModelFacts } from '../../../src/protocol/facts';
 import type { Projection, RunResult } from '../../../src/protocol/plan';
-import type { PruneSettings } from '../../../src/protocol/recipe';
+import { type PruneSettings, trainingSchema } from '../../../src/protocol/recipe';
 import type { SessionState } from '../../../src/protocol/view';
 
 export const settings: PruneSettings = {
@@ -262,6 +262,17 @@ export const scenarios = {
         base.facts && base.projection
           ? { kind: 'done', runId: 'run-1', result: result(base.facts, base.projection), savedAs: null }
           : { kind: 'idle' },
+    }),
+  },
+  /** Settings that train. */
+  trains: {
+    state: (base) => ({
+      ...base,
+      settings: base.settings && { ...base.settings, training: trainingSchema.parse({ epochs: 10, lr: 0.05 }) },
+      trainingTime: {
+        kind: 'known',
+        time: { seconds: 329.7, steps: 1570, secondsPerStep: 0.21, trainedParams: 270_896 },
+      },
     }),
   },
   noModel: {

@@ -1,0 +1,180 @@
+/** Forms from schemas: every option of the recipe's training and methods, and laws of the derivation. */
+import { describe, expect, test } from 'vitest';
+import { basisOptionsSchema, trainingSchema as trainingRules } from '../../src/protocol/recipe';
+import { methodOptions, methods, trainingSchema } from '../../webview/methods';
+import {
+  checkNumber,
+  humanised,
+  type OptionField,
+  type OptionsSchema,
+  optionFields,
+  standardValues,
+  valueAt,
+  withValue,
+} from '../../webview/options';
+import { strings } from '../../webview/strings';
+import { withoutMeaning } from '../../webview/training';
+import { settings } from './preview/states';
+
+type NumberField = Extract<OptionField, { kind: 'number' }>;
+
+const numberField = (property: object): NumberField => {
+  const [field] = optionFields({ properties: { x: property } });
+  if (field?.kind !== 'number') throw new Error('This is a number’s schema.');
+  return field;
+};
+
+describe('fields of a schema', () => {
+  const schema: OptionsSchema = {
+    properties: {
+      strength: { type: 'number', exclusiveMinimum: 0, maximum: 1, default: 0.5, description: 'How much.' },
+      maskEvery: { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
+      criterion: { type: 'string', enum: ['l1', 'batch-norm'], default: 'l1' },
+      globalMask: { type: 'boolean', default: true },
+      flip: { type: 'boolean' },
+      inner: { type: 'object', properties: { depth: { type: 'integer', default: 2 } } },
+      list: { type: 'array' },
+    },
+  };
+
+  test('have kind, range, default and words, in its order', () => {
+    expect(optionFields(schema, { criterion: { label: 'Judged by', choices: { l1: 'L1 norm' } } })).toMatchObject([
+      {
+        path: ['strength'],
+        kind: 'number',
+        label: 'Strength',
+        help: 'How much.',
+        isInteger: false,
+        standard: 0.5,
+        range: { low: 0, high: 1, withLow: false, withHigh: true },
+      },
+      { path: ['maskEvery'], label: 'Mask every', isInteger: true, range: { low: 1, high: Number.POSITIVE_INFINITY } },
+      {
+        path: ['criterion'],
+        kind: 'choice',
+        label: 'Judged by',
+        choices: [
+          { value: 'l1', label: 'L1 norm' },
+          { value: 'batch-norm', label: 'Batch norm' },
+        ],
+        standard: 'l1',
+      },
+      { path: ['globalMask'], kind: 'switch', standard: true },
+      { path: ['flip'], kind: 'choice', standard: undefined },
+      { path: ['inner', 'depth'], kind: 'number', standard: 2 },
+    ]);
+  });
+
+  test('every option of training and of every method has one', () => {
+    const leaves = (properties: OptionsSchema['properties']): string[] =>
+      Object.entries(properties).flatMap(([key, value]) =>
+        value.properties ? leaves(value.properties).map((rest) => `${key}.${rest}`) : [key],
+      );
+    const named = (schema: OptionsSchema) => optionFields(schema).map(({ path }) => path.join('.'));
+    expect(named(trainingSchema)).toEqual(leaves(trainingSchema.properties));
+    for (const { schema } of methods) if (schema) expect(named(schema)).toEqual(leaves(schema.properties));
+    expect(named(trainingSchema)).toContain('augment.crop');
+  });
+
+  test('words are only for options and choices that exist', () => {
+    const { options, first } = strings.training;
+    for (const form of [{ schema: trainingSchema, words: options, first }, ...methods]) {
+      const fields = optionFields(form.schema ?? { properties: {} });
+      const known = new Map(fields.map((field) => [field.path.join('.'), field]));
+      for (const [key, { choices = {} }] of Object.entries(form.words)) {
+        const field = known.get(key);
+        expect(field, key).toBeDefined();
+        const values = field?.kind === 'choice' ? field.choices.map(({ value }) => String(value)) : [];
+        for (const value of Object.keys(choices)) expect(values, key).toContain(value);
+      }
+      for (const key of form.first ?? []) expect([...known.keys()]).toContain(key);
+    }
+  });
+
+  test('their defaults are those of the validation', () => {
+    expect(trainingRules.parse(standardValues(trainingSchema))).toEqual(trainingRules.parse({}));
+    const basis = methods.find(({ id }) => id === 'basis')?.schema as OptionsSchema;
+    expect(standardValues(basis)).toEqual(basisOptionsSchema.parse({}));
+  });
+});
+
+test.each([
+  ['weightDecay', 'Weight decay'],
+  ['two-layers', 'Two layers'],
+  ['lr', 'Lr'],
+])('%s reads “%s”', (key, text) => {
+  expect(humanised(key)).toBe(text);
+});
+
+describe('what was typed', () => {
+  const share = numberField({ type: 'number', exclusiveMinimum: 0, maximum: 1, default: 0.5 });
+  const amount = numberField({ type: 'integer', minimum: 1 });
+
+  test.each([
+    [share, '', { value: undefined }],
+    [share, ' 0.25 ', { value: 0.25 }],
+    [share, '1e-3', { value: 0.001 }],
+    [share, '1', { value: 1 }],
+    [share, '0', { problem: 'range' }],
+    [share, '1.1', { problem: 'range' }],
+    [share, 'half', { problem: 'number' }],
+    [share, 'Infinity', { problem: 'number' }],
+    [amount, '12', { value: 12 }],
+    [amount, '0', { problem: 'range' }],
+    [amount, '1.5', { problem: 'whole' }],
+  ])('%# "%s"', (field, text, expected) => {
+    expect(checkNumber(field, text)).toEqual(expected);
+  });
+
+  test('the reason names the range', () => {
+    const { range } = strings.options.problems;
+    expect(range(share.range)).toBe('More than 0, at most 1.');
+    expect(range(amount.range)).toBe('At least 1.');
+  });
+
+  test('is refused where the validation refuses it', () => {
+    for (const field of optionFields(trainingSchema)) {
+      if (field.kind !== 'number') continue;
+      for (const value of [-1, 0, 0.5, 1, 2, 1e5, 1e12]) {
+        const accepted = 'value' in checkNumber(field, String(value));
+        const values = withValue({}, field.path, value);
+        expect(trainingRules.safeParse(values).success, `${field.path.join('.')} = ${value}`).toBe(accepted);
+      }
+    }
+  });
+});
+
+describe('values', () => {
+  test('are replaced and dropped without touching the others', () => {
+    const before = { lr: 0.1, augment: { crop: 4 } };
+    const after = withValue(before, ['augment', 'flip'], true);
+    expect(after).toEqual({ lr: 0.1, augment: { crop: 4, flip: true } });
+    expect(withValue(after, ['augment', 'crop'], undefined)).toEqual({ lr: 0.1, augment: { flip: true } });
+    expect(before).toEqual({ lr: 0.1, augment: { crop: 4 } });
+    expect(valueAt(after, ['augment', 'flip'])).toBe(true);
+    expect(valueAt(after, ['nothing', 'here'])).toBeUndefined();
+  });
+
+  test('of a method lie under its name', () => {
+    expect(methodOptions(settings, 'basis')).toBe(settings.basis);
+  });
+});
+
+describe('options without meaning', () => {
+  const training = trainingRules.parse({ epochs: 3 });
+
+  test('all but the epochs while nothing is trained', () => {
+    const hidden = withoutMeaning({ ...training, epochs: 0 });
+    const shown = optionFields(trainingSchema).filter(({ path }) => !hidden.has(path.join('.')));
+    expect(shown.map(({ path }) => path)).toEqual([['epochs']]);
+  });
+
+  test.each([
+    [{}, ['labelSmoothing']],
+    [{ labelShare: 0.3 }, []],
+    [{ loss: 'labels' as const, optimizer: 'adamw' as const }, ['temperature', 'labelShare', 'momentum', 'nesterov']],
+    [{ loss: 'match' as const }, ['temperature', 'labelSmoothing']],
+  ])('%j hides %j', (change, hidden) => {
+    expect([...withoutMeaning({ ...training, ...change })]).toEqual(hidden);
+  });
+});

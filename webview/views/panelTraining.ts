@@ -1,0 +1,73 @@
+/** Side panel: training after pruning, and how long it would take. */
+import { css, html, nothing, type TemplateResult } from 'lit';
+import type { PruneSettings, TrainingSettings } from '../../src/protocol/recipe';
+import type { SessionState } from '../../src/protocol/view';
+import '@vscode-elements/elements/dist/vscode-button/index.js';
+import '../controls/optionsForm';
+import type { OptionChange } from '../controls/optionsForm';
+import { count, duration } from '../format';
+import { trainingSchema } from '../methods';
+import { type OptionValues, withValue } from '../options';
+import type { Session } from '../session';
+import { strings } from '../strings';
+import { trainingOf, withoutMeaning } from '../training';
+import { errorNotice, notice } from './notices';
+
+export const panelTrainingStyles = css`
+  .time {
+    display: grid;
+    gap: 6px;
+    margin-top: 12px;
+  }
+  .time vscode-button {
+    justify-self: start;
+  }
+`;
+
+export function trainingSection(session: Session, settings: PruneSettings): TemplateResult {
+  const training = trainingOf(settings);
+  const trains = training.epochs > 0;
+  const values = training as unknown as OptionValues;
+  const change = ({ detail: { path, value } }: CustomEvent<OptionChange>) =>
+    session.change({ training: withValue(values, path, value) as unknown as TrainingSettings });
+  return html`
+    <espalier-options .schema=${trainingSchema} .words=${strings.training.options} .first=${strings.training.first}
+      .values=${values} .hiddenOptions=${withoutMeaning(training)} @option-change=${change}></espalier-options>
+    ${trains ? nothing : html`<p class="dim small line">${strings.training.off}</p>`}
+    ${trains && settings.data === undefined ? notice('warning', '', strings.training.needsData) : nothing}
+    ${trains ? time(session, settings) : nothing}
+  `;
+}
+
+function time(session: Session, settings: PruneSettings): TemplateResult {
+  const { trusted, trainingTime, run } = session.state;
+  const text = strings.training;
+  const known = trainingTime.kind === 'known';
+  const blocked =
+    !trusted || settings.data === undefined || run.kind === 'running' || trainingTime.kind === 'measuring';
+  return html`
+    <section class="time" aria-label=${text.time}>
+      <div role="status">${timeText(trainingTime)}</div>
+      ${trainingTime.kind === 'failed' ? errorNotice(trainingTime.error, null) : nothing}
+      <vscode-button secondary ?disabled=${blocked} @click=${() => session.act('estimateTraining', {})}>${known ? text.measureAgain : text.measure}</vscode-button>
+    </section>
+  `;
+}
+
+function timeText(state: SessionState['trainingTime']): string {
+  const text = strings.training;
+  switch (state.kind) {
+    case 'unknown':
+      return text.unknownTime;
+    case 'measuring':
+      return text.measuring;
+    case 'known': {
+      const { seconds, steps, secondsPerStep, trainedParams } = state.time;
+      return text.measured(duration(seconds), steps, duration(secondsPerStep), count(trainedParams));
+    }
+    case 'failed':
+      return '';
+    default:
+      return state satisfies never;
+  }
+}
