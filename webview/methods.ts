@@ -47,7 +47,7 @@ export function methodOptions(settings: PruneSettings, id: MethodId): OptionValu
 
 /** The change that gives a method these options; the host validates them. */
 export function withMethodOptions(id: MethodId, options: OptionValues): Partial<PruneSettings> {
-  return { [id]: options as PruneSettings[MethodId] };
+  return { [id]: options } as Partial<PruneSettings>;
 }
 
 export const trainingSchema: OptionsSchema = properties.training;
