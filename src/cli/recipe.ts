@@ -23,6 +23,7 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
     method: args.value('method') ?? start.method ?? 'basis',
     target: words.target ?? start.target ?? { kind: 'macs', value: 0.5 },
     basis: { ...start.basis, ...words.basis },
+    ...(start.transfer || words.transfer ? { transfer: { ...start.transfer, ...words.transfer } } : {}),
     ...(start.training || words.training ? { training: { ...start.training, ...words.training } } : {}),
     ...(start.data || words.data ? { data: { ...start.data, ...words.data } } : {}),
   };
@@ -49,6 +50,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'training.epochs': 'epochs',
   'training.batch': 'batch',
   'training.lr': 'lr',
+  'training.rounds': 'rounds',
   'training.loss': 'loss',
   'training.train': 'train',
 };
@@ -90,6 +92,7 @@ function overrides(args: Arguments, folder: string) {
       ...(args.flag('fold-bn') ? { foldBatchNorm: true } : {}),
     },
     ...(Object.keys(training).length ? { training } : {}),
+    ...(args.flag('transfer') ? { transfer: {} } : {}),
     ...(target ? { target: parseTarget(target) } : {}),
     ...(shapes ? { shapes } : {}),
     ...(multiple === undefined ? {} : { multiple }),
@@ -104,6 +107,7 @@ function overrides(args: Arguments, folder: string) {
 function trainingWords(args: Arguments) {
   const epochs = parseCount(args, 'epochs');
   const batch = parseCount(args, 'batch');
+  const rounds = parseCount(args, 'rounds', 1);
   const lr = args.value('lr');
   const loss = args.value('loss') ?? (args.flag('distill') ? 'distill' : undefined);
   const train = args.value('train');
@@ -111,6 +115,7 @@ function trainingWords(args: Arguments) {
   return {
     ...(epochs === undefined ? {} : { epochs }),
     ...(batch === undefined ? {} : { batch }),
+    ...(rounds === undefined ? {} : { rounds }),
     ...(lr === undefined ? {} : { lr: Number(lr) }),
     ...(loss === undefined ? {} : { loss }),
     ...(train === undefined ? {} : { train }),
@@ -121,7 +126,10 @@ function parseTarget(word: string): { kind: string; value: number } {
   const [kind, value] = word.split('=');
   const number = Number(value);
   if (!kind || !value || !Number.isFinite(number))
-    throw badUsage({ found: `--target ${word}`, expected: "macs=0.5, params=0.5, bytes=…, latency=0.5, milliseconds=2 or drop=1" });
+    throw badUsage({
+      found: `--target ${word}`,
+      expected: 'macs=0.5, params=0.5, bytes=…, latency=0.5, milliseconds=2 or drop=1',
+    });
   return { kind, value: number };
 }
 

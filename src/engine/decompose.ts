@@ -45,9 +45,18 @@ export interface Decomposed {
   readonly owners: ReadonlyMap<GraphNode, string>;
 }
 
-/** Reports progress from 0 to 1 within its own part of the run. */
+/** A plan without cuts, carried out. */
+export function untouched({ model: { graph }, layers }: OpenedModel): Decomposed {
+  return { graph, masked: graph, owners: new Map(layers.map(({ node, name }) => [node, name])) };
+}
+
+/**
+ * Reports progress from 0 to 1 within its own part of the run.
+ * @param target what the layers are fitted to again: the model itself, or the one it came from
+ */
 export async function decompose(
   opened: OpenedModel,
+  target: Graph,
   plan: Plan,
   settings: PruneSettings,
   calibration: Calibration | null,
@@ -81,7 +90,7 @@ export async function decompose(
     });
   }
   if (inputs && calibration && settings.basis.refit) {
-    await refitAll(opened, parts, settings, calibration.images, inputs, session, context);
+    await refitAll(opened, target, parts, settings, calibration.images, inputs, session, context);
   }
   const build = (form: (part: Part) => 'two-layers' | 'recombined') => {
     const site = siteOf(opened);
@@ -109,6 +118,7 @@ function siteOf({ model: { graph, metadata } }: OpenedModel): Site {
 /** In graph order, so that each layer is fitted to inputs that the layers before it have already changed. */
 async function refitAll(
   opened: OpenedModel,
+  target: Graph,
   parts: readonly Part[],
   settings: PruneSettings,
   images: number,
@@ -137,7 +147,7 @@ async function refitAll(
     const output = observedOutput(layer, rank);
     const moments = await collectCrossMoments(
       metadata,
-      { ...output, graph },
+      { ...output, graph: target },
       { ...output, value: inner, graph: pruned },
       inputs.feeds({ count: images, seed: settings.seed, signal }),
       { ...session, signal },

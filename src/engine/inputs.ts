@@ -75,14 +75,22 @@ const BATCH_ELEMENTS = 100 * 3 * 32 * 32;
 
 const chosen = new Map<string, Preprocessing>();
 
-/** @throws UserError `inputs-not-one-image` and everything that opening a dataset throws */
-export async function openInputs(opened: OpenedModel, dataPath: string, given?: PreprocessingInput): Promise<Inputs> {
+/**
+ * @param isForeign the labels are not the model's: they can't tell which preprocessing it was trained with
+ * @throws UserError `inputs-not-one-image` and everything that opening a dataset throws
+ */
+export async function openInputs(
+  opened: OpenedModel,
+  dataPath: string,
+  given?: PreprocessingInput,
+  isForeign = false,
+): Promise<Inputs> {
   const port = imageInput(opened);
   const dataset = await openDataset(dataPath);
   try {
     const guess = guessPreprocessing(port, dataset, given);
     const preprocessing =
-      guess.source === 'given' || !dataset.labelled
+      guess.source === 'given' || !dataset.labelled || isForeign
         ? guess.preprocessing
         : await choosePreprocessing(opened, port, dataset, given);
     return prepared(

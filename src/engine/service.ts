@@ -5,7 +5,7 @@
 import * as os from 'node:os';
 import path from 'node:path';
 import { spectrumOf } from '../analysis/spectrum';
-import { dataNeeded, layerUnknown } from '../errors';
+import { layerUnknown } from '../errors';
 import type { Spectrum } from '../protocol/facts';
 import type { LayerDetail } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
@@ -14,7 +14,6 @@ import { measureLatency } from '../runtime/latency';
 import { PauseGate } from '../train/loop';
 import { type Calibrated, type Calibration, type CalibrationNews, calibrate, calibrationKey } from './calibration';
 import { compareModels } from './compare';
-import { decompose } from './decompose';
 import { deviceOf, devices, onDevice } from './devices';
 import { evaluateModel } from './evaluate';
 import { datasetAlone, openInputs } from './inputs';
@@ -25,7 +24,7 @@ import { saveRun } from './save';
 import { isAboutTheWeight, SingularValues, type WeightEnergies } from './singularValues';
 import { createSpectraPool } from './spectra/pool';
 import { timingFeeds } from './timing';
-import { timeTraining } from './train';
+import { trainingTime } from './trainingTime';
 
 export interface ServiceOptions {
   /** Bundle of the spectra worker; null computes in this thread. */
@@ -161,22 +160,11 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
       return { ...result, warnings: [...warnings, ...result.warnings] };
     },
     async trainingTime({ path: file, settings, folder }, context) {
-      const { training, data } = settings;
-      if (!data || !training) throw dataNeeded({ what: 'training' });
       const opened = await models.withShapes(file, settings.shapes);
-      const session = { device: await deviceOf(settings.device), threads: settings.threads };
       // The shapes of the pruned model count here, not what its weights are.
       const { plan: cuts } = await plan(file, settings, folder);
-      const decomposed = await decompose(opened, cuts, settings, null, null, session, context);
-      const inputs = await openInputs(opened, path.resolve(folder, data.path), data.preprocessing);
-      try {
-        return await timeTraining(
-          { opened, decomposed, settings: { ...settings, training }, inputs, session },
-          context,
-        );
-      } finally {
-        await inputs.close();
-      }
+      const session = { device: await deviceOf(settings.device), threads: settings.threads };
+      return trainingTime({ opened, plan: cuts, settings, folder, session }, context);
     },
     save: (request) => saveRun(request),
     compare: (request, context) => compareModels(models, request, context),

@@ -3,7 +3,6 @@
  * What was trained goes back into the pruned graph under its own names.
  */
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import { dataNeeded, labelsNeeded, tooFewImages } from '../errors';
 import type { Graph, ModelMetadata } from '../graph/graph';
 import type { TrainingReport, TrainingTime } from '../protocol/plan';
@@ -13,7 +12,7 @@ import { quantile } from '../runtime/latency';
 import type { SessionOptions } from '../runtime/session';
 import { elementCount } from '../tensor/dtype';
 import { float32Tensor, int64Tensor, type Tensor, toFloat32 } from '../tensor/tensor';
-import { readCheckpoint, type TrainingRecord } from '../train/checkpoint';
+import { type Checkpoint, readCheckpoint, type TrainingRecord } from '../train/checkpoint';
 import { type PauseGate, type TrainingData, train } from '../train/loop';
 import { estimateStatistics } from '../train/normalization';
 import { LABELS, objectiveOf } from '../train/objective';
@@ -27,6 +26,7 @@ import type { FeedBatch, Inputs } from './inputs';
 import type { OpenedModel } from './models';
 
 export interface ProgramRequest {
+  /** The model to learn from. */
   readonly opened: OpenedModel;
   readonly decomposed: Decomposed;
   readonly settings: PruneSettings & { readonly training: TrainingSettings };
@@ -35,8 +35,11 @@ export interface ProgramRequest {
 }
 
 export interface TrainingRequest extends ProgramRequest {
-  /** Where checkpoints go; removed when the training is done. */
+  /** Where checkpoints go. */
   readonly checkpoint: string;
+  /** Identifies the run, and the part of it that this training is: a checkpoint serves no other. */
+  readonly run: string;
+  readonly part: string;
   /** Whether to go on from that checkpoint. */
   readonly resume: boolean;
   readonly pause?: PauseGate;
@@ -70,7 +73,6 @@ export async function trainPruned(request: TrainingRequest, context: RequestCont
     const seconds = (performance.now() - started) / 1000;
     const tensors = program.tensors();
     const graph = withTrained(decomposed.graph, prepared.stored(tensors));
-    await rm(request.checkpoint, { force: true });
     return {
       graph,
       reference: referenceOf(graph, prepared, tensors, request),
@@ -204,6 +206,12 @@ function programOf(prepared: PreparedModel, { settings, session, inputs }: Progr
   });
 }
 
+/** A model that learns classes of its own has no teacher. */
+export function withLoss({ method, transfer }: PruneSettings, training: TrainingSettings): TrainingSettings {
+  if (training.loss !== 'auto') return training;
+  return { ...training, loss: method === 'fine-tune' || transfer ? 'labels' : 'distill' };
+}
+
 function lossOf({ loss }: TrainingSettings): 'labels' | 'distill' | 'match' {
   return loss === 'auto' ? 'distill' : loss;
 }
@@ -233,6 +241,7 @@ async function runTraining(
 ): Promise<TrainingRecord> {
   const { settings, inputs, checkpoint } = request;
   const { training } = settings;
+  const fingerprint = fingerprintOf(request, prepared);
   return train(program, {
     data: dataOf(inputs, settings, prepared),
     epochs: training.epochs,
@@ -241,8 +250,8 @@ async function runTraining(
     signal,
     pause: request.pause,
     checkpoint: { file: checkpoint, everySeconds: CHECKPOINT_SECONDS },
-    fingerprint: fingerprintOf(request, prepared),
-    resume: request.resume ? await readCheckpoint(checkpoint) : undefined,
+    fingerprint,
+    resume: await checkpointOf(request, fingerprint),
     onProgress: (now) =>
       progress({
         phase: 'train',
@@ -301,9 +310,20 @@ function feedsOf(
   return given;
 }
 
-/** Changes with anything that makes another training of it. */
-function fingerprintOf({ opened, settings, inputs }: TrainingRequest, { trainables }: PreparedModel): string {
-  const { device, threads, ...rest } = settings;
-  const said = [opened.model.path, opened.stamp, inputs.dataset.path, inputs.dataset.length, rest, trainables];
-  return createHash('sha256').update(JSON.stringify(said)).digest('hex');
+/** Changes with anything that makes another training of it; starts with what identifies the run. */
+function fingerprintOf({ run, part, settings: { training } }: TrainingRequest, { trainables }: PreparedModel): string {
+  return `${run}/${createHash('sha256')
+    .update(JSON.stringify([part, training, trainables]))
+    .digest('hex')}`;
+}
+
+/** Where to go on; undefined for a part of the run that was not begun yet. */
+async function checkpointOf(
+  { resume, checkpoint, run }: TrainingRequest,
+  fingerprint: string,
+): Promise<Checkpoint | undefined> {
+  if (!resume) return undefined;
+  const found = await readCheckpoint(checkpoint);
+  const isOtherPart = found.fingerprint !== fingerprint && found.fingerprint.startsWith(`${run}/`);
+  return isOtherPart ? undefined : found;
 }

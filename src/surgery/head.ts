@@ -34,7 +34,7 @@ export function withNewHead(
     throw headNotReplaceable({ path, layer: head.name, reason });
   };
   const { matrices, weight, node } = head;
-  if (!matrices || matrices.blocks !== 1) fail('its weight is not one matrix');
+  if (matrices?.blocks !== 1) fail('its weight is not one matrix');
   if (!isFloatType(weight.dtype)) fail(`its weight is ${weight.dtype}`);
   if (elementCount(weight.dims.slice(2)) !== 1) fail('it is a convolution over several pixels');
   const { rows, cols, outputsAre } = matrices as NonNullable<Layer['matrices']>;

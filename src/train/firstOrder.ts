@@ -160,10 +160,12 @@ async function scoreProgram(
     valueInfo: [],
     initializers: new Map([...single.initializers, ...head.initializers]),
   };
-  const { graph: differentiated, gradients } = buildGradient(withLoss, {
+  // A second time, for the shapes of the loss's own values.
+  const whole = await specialize(withLoss, forward.metadata, shapes);
+  const { graph: differentiated, gradients } = buildGradient(whole.graph, {
     loss,
     wrt: values.map(({ value }) => value),
-    shapes: forward.shapes,
+    shapes: whole.shapes,
     device,
   });
   const g = new GraphBuilder(differentiated, valueTypes(differentiated));

@@ -1,0 +1,144 @@
+/** One round of pruning: calibrate, plan, decompose, fit again, train. */
+import { existsSync } from 'node:fs';
+import { dataNeeded } from '../errors';
+import { serializeGraph } from '../formats/onnx/serialize';
+import type { Graph, GraphNode } from '../graph/graph';
+import type { Projection, TrainingReport } from '../protocol/plan';
+import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
+import type { RequestContext } from '../protocol/rpc';
+import { createSession } from '../runtime/session';
+import { type Decomposed, decompose, untouched } from './decompose';
+import { type Inputs, scoreOf } from './inputs';
+import type { OpenedModel } from './models';
+import { projectPlan } from './projection';
+import { type Scene, wantsImages, within } from './scene';
+import { type Trained, trainPruned } from './train';
+
+export interface Pruned {
+  /** The model that the cuts apply to. */
+  readonly from: OpenedModel;
+  readonly projection: Projection;
+  /** With the values it has after training. */
+  readonly decomposed: Decomposed;
+  /** What the candidate must compute. */
+  readonly reference: Trained['reference'];
+  readonly training: TrainingReport | null;
+}
+
+/** Parts of a round and their share of its time. */
+const SHARES = { calibrate: [0, 0.33], decompose: [0.33, 1], train: [1, 1] } as const;
+const SHARES_WITH_TRAINING = { calibrate: [0, 0.04], decompose: [0.04, 0.17], train: [0.17, 1] } as const;
+
+export interface Round {
+  /** The model to prune. */
+  readonly from: OpenedModel;
+  /** With a target that is counted. */
+  readonly settings: PruneSettings;
+  readonly training: TrainingSettings | null;
+  /** Tells the checkpoints of one round from another's. */
+  readonly name: string;
+}
+
+export async function prunedModel(
+  scene: Scene,
+  { from, settings, training, name }: Round,
+  context: RequestContext,
+): Promise<Pruned> {
+  const { base, inputs, evaluation, session, tools } = scene;
+  const shares = training ? SHARES_WITH_TRAINING : SHARES;
+  const { projection, decomposed } =
+    settings.method === 'fine-tune'
+      ? { projection: await unprunedProjection(scene, from), decomposed: untouched(from) }
+      : await decomposition(scene, from, settings, context, shares);
+  if (!training || !inputs) {
+    const reference = { graph: decomposed.masked, metadata: from.model.metadata, name: 'the masked model' };
+    return { from, projection, decomposed, reference, training: null };
+  }
+  const untrained = evaluation && (await accuracyOf(decomposed.graph, scene, evaluation, context));
+  const resume = scene.resume && (existsSync(scene.checkpoint) || !scene.stages.some);
+  const trained = await trainPruned(
+    {
+      opened: base,
+      decomposed,
+      settings: { ...settings, training },
+      inputs,
+      session,
+      checkpoint: scene.checkpoint,
+      run: scene.identity,
+      part: name,
+      resume,
+      pause: tools.pause,
+    },
+    within(context, shares.train),
+  );
+  return {
+    from,
+    projection,
+    decomposed: withGraph(decomposed, trained.graph),
+    reference: trained.reference,
+    training: { ...trained.report, untrained },
+  };
+}
+
+async function decomposition(
+  { base, inputs, session, tools, folder }: Scene,
+  from: OpenedModel,
+  settings: PruneSettings,
+  context: RequestContext,
+  shares: typeof SHARES | typeof SHARES_WITH_TRAINING,
+): Promise<{ projection: Projection; decomposed: Decomposed }> {
+  const request = { path: from.model.path, settings, folder };
+  const wanted = wantsImages(settings);
+  if (wanted && !settings.data) throw dataNeeded({ what: 'the activation basis' });
+  const calibration = wanted ? await tools.calibration(request, within(context, shares.calibrate)) : null;
+  const { plan, projection } = projectPlan(from, settings, calibration, await tools.weightEnergies(from, settings));
+  const decomposed = await decompose(
+    from,
+    base.model.graph,
+    plan,
+    settings,
+    calibration,
+    inputs,
+    session,
+    within(context, shares.decompose),
+  );
+  return { projection, decomposed };
+}
+
+/** The projection of a plan without cuts. */
+async function unprunedProjection({ settings, tools }: Scene, from: OpenedModel): Promise<Projection> {
+  return projectPlan(from, settings, null, await tools.weightEnergies(from, settings)).projection;
+}
+
+/** The same cuts with another graph of the same nodes. */
+function withGraph({ graph: before, owners, masked }: Decomposed, graph: Graph): Decomposed {
+  const moved = new Map<GraphNode, string>();
+  before.nodes.forEach((node, i) => {
+    const owner = owners.get(node);
+    if (owner !== undefined) moved.set(graph.nodes[i], owner);
+  });
+  return { graph, owners: moved, masked };
+}
+
+/** Accuracy of a graph that has no file yet; null without labels. @param most images at most */
+export async function accuracyOf(
+  graph: Graph,
+  { base, settings, session: options }: Scene,
+  evaluation: Inputs,
+  { signal, progress }: RequestContext,
+  most?: number,
+): Promise<number | null> {
+  if (!evaluation.dataset.labelled) return null;
+  progress({ phase: 'evaluate', message: 'Evaluating before training', fraction: null });
+  const session = await createSession(serializeGraph(graph, base.model.metadata), {
+    ...options,
+    label: 'the pruned model',
+  });
+  const count = Math.min(settings.data?.limit ?? Number.POSITIVE_INFINITY, most ?? Number.POSITIVE_INFINITY);
+  try {
+    const options = { count: Number.isFinite(count) ? count : undefined, signal };
+    return (await scoreOf(session, evaluation, options))?.accuracy ?? null;
+  } finally {
+    await session.release();
+  }
+}

@@ -1,0 +1,80 @@
+/** What all stages of one run share. */
+import { createHash } from 'node:crypto';
+import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
+import type { RequestContext } from '../protocol/rpc';
+import type { DeviceId } from '../runtime/session';
+import type { PauseGate } from '../train/loop';
+import type { Calibration } from './calibration';
+import type { Inputs } from './inputs';
+import type { OpenedModel, OpenModels } from './models';
+import type { WeightEnergies } from './singularValues';
+import type { Stages } from './stages';
+
+export interface RunRequest {
+  readonly path: string;
+  readonly settings: PruneSettings;
+  readonly folder: string;
+  readonly storage: string;
+  /** Where training keeps its checkpoint; a file in `storage` when left out. */
+  readonly checkpoint?: string;
+  /** Whether training goes on from that checkpoint. */
+  readonly resume?: boolean;
+}
+
+export interface RunTools {
+  readonly models: OpenModels;
+  /** Calibrations of earlier runs and projections with the same data. */
+  calibration(
+    request: { path: string; settings: PruneSettings; folder: string },
+    context: RequestContext,
+  ): Promise<Calibration>;
+  weightEnergies(opened: OpenedModel, settings: PruneSettings): Promise<WeightEnergies>;
+  /** Lets the run's training wait. */
+  readonly pause?: PauseGate;
+}
+
+export interface Scene {
+  /** Device chosen, target counted. */
+  readonly settings: PruneSettings;
+  /** What the pruned model is compared with, fitted to and taught by: the original, or it with a new classifier. */
+  readonly base: OpenedModel;
+  readonly inputs: Inputs | null;
+  readonly evaluation: Inputs | null;
+  /** Relative data paths start here. */
+  readonly folder: string;
+  /** For files that go when the run ends. */
+  readonly scratch: string;
+  readonly session: { readonly device: DeviceId; readonly threads: number };
+  readonly tools: RunTools;
+  readonly stages: Stages;
+  readonly checkpoint: string;
+  /** Identifies the run. */
+  readonly identity: string;
+  readonly resume: boolean;
+}
+
+/** The training that the settings ask for; null when they ask for none. */
+export function trainingOf({ training }: PruneSettings): TrainingSettings | null {
+  return training && training.epochs > 0 ? training : null;
+}
+
+/** Whether bases come from the activations on images. */
+export function wantsImages({ method, basis: { basis }, data }: PruneSettings): boolean {
+  return method === 'basis' && (basis === 'activations' || (basis === 'auto' && data !== undefined));
+}
+
+/** Changes with anything that makes another run of it. */
+export function identityOf({ path, settings, folder }: RunRequest, stamp: string): string {
+  const { device, threads, ...rest } = settings;
+  return createHash('sha256')
+    .update(JSON.stringify([path, stamp, folder, rest]))
+    .digest('hex');
+}
+
+/** Progress of a part of the run, scaled into the whole. */
+export function within({ signal, progress }: RequestContext, [from, to]: readonly [number, number]): RequestContext {
+  return {
+    signal,
+    progress: (p) => progress({ ...p, fraction: p.fraction === null ? null : from + (to - from) * p.fraction }),
+  };
+}

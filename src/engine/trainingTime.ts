@@ -1,0 +1,63 @@
+/** What the training of a run would take, from a few steps of each of its parts. */
+import path from 'node:path';
+import { dataNeeded } from '../errors';
+import type { TrainingTime } from '../protocol/plan';
+import { type PruneSettings, type TrainingSettings, trainingSchema } from '../protocol/recipe';
+import type { RequestContext } from '../protocol/rpc';
+import type { Plan } from '../prune/plan';
+import type { SessionOptions } from '../runtime/session';
+import { type Decomposed, decompose, untouched } from './decompose';
+import { openInputs } from './inputs';
+import type { OpenedModel } from './models';
+import { timeTraining, withLoss } from './train';
+import { headTraining, newClassifier } from './transfer';
+
+export interface TrainingTimeRequest {
+  readonly opened: OpenedModel;
+  readonly plan: Plan;
+  readonly settings: PruneSettings;
+  /** Relative data paths start here. */
+  readonly folder: string;
+  readonly session: SessionOptions;
+}
+
+/** @throws UserError as training itself */
+export async function trainingTime(
+  { opened, plan, settings, folder, session }: TrainingTimeRequest,
+  context: RequestContext,
+): Promise<TrainingTime> {
+  const { data, transfer } = settings;
+  if (!data) throw dataNeeded({ what: 'training' });
+  const training = settings.training ?? trainingSchema.parse({});
+  const inputs = await openInputs(opened, path.resolve(folder, data.path), data.preprocessing, transfer !== undefined);
+  try {
+    const measured = (decomposed: Decomposed, part: TrainingSettings): Promise<TrainingTime> =>
+      timeTraining({ opened, decomposed, settings: { ...settings, training: part }, inputs, session }, context);
+    const parts: { time: TrainingTime; times: number }[] = [];
+    if (transfer) {
+      const time = await measured(
+        newClassifier({ base: opened, settings, inputs }, transfer),
+        headTraining(training, transfer),
+      );
+      parts.push({ time, times: 1 });
+    }
+    if (training.epochs > 0) {
+      const decomposed =
+        settings.method === 'fine-tune'
+          ? untouched(opened)
+          : await decompose(opened, opened.model.graph, plan, settings, null, null, session, context);
+      // A classifier's size makes no difference that could be measured: the old one stands in for a new one.
+      const loss = transfer ? 'distill' : withLoss(settings, training).loss;
+      parts.push({ time: await measured(decomposed, { ...training, loss }), times: training.rounds });
+    }
+    const main = parts.at(-1)?.time;
+    if (!main) throw dataNeeded({ what: 'training' });
+    return {
+      ...main,
+      seconds: parts.reduce((sum, { time, times }) => sum + times * time.seconds, 0),
+      steps: parts.reduce((sum, { time, times }) => sum + times * time.steps, 0),
+    };
+  } finally {
+    await inputs.close();
+  }
+}
