@@ -12,6 +12,8 @@ export interface UiState {
   readonly scrollTop: number;
   readonly detailTab: 'spectrum' | 'importance' | 'table';
   readonly scale: 'log' | 'linear';
+  /** Axis of the training's loss. */
+  readonly lossScale: 'log' | 'linear';
   readonly overviewMetric: 'macs' | 'params' | 'bytes' | 'rank';
   readonly overviewOpen: boolean;
   readonly selectedLayer: string | null;
@@ -27,6 +29,7 @@ export const initialUi: UiState = {
   scrollTop: 0,
   detailTab: 'spectrum',
   scale: 'log',
+  lossScale: 'log',
   overviewMetric: 'macs',
   overviewOpen: true,
   selectedLayer: null,

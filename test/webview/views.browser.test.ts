@@ -10,13 +10,15 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium } from '../../scripts/chromium.mjs';
 import { root } from '../../scripts/paths.mjs';
-import type { ViewRequest } from '../../src/protocol/view';
+import type { SessionState, ViewRequest } from '../../src/protocol/view';
 import { type Preview, startPreview } from './preview/server';
 import type { ScenarioName } from './preview/states';
 import { themes } from './preview/themes';
 
 interface PreviewWindow {
   readonly previewRequests: ViewRequest[];
+  readonly previewState: () => SessionState;
+  readonly previewPatch: (change: Partial<SessionState>) => void;
 }
 
 type ThemeName = keyof typeof themes;
@@ -121,6 +123,8 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     'running',
     'failed',
     'done',
+    'training',
+    'stopped',
   ];
   const panelScenarios: readonly ScenarioName[] = [
     'ready',
@@ -133,6 +137,9 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     'done',
     'noModel',
     'noData',
+    'training',
+    'paused',
+    'trains',
   ];
   const everyTheme = Object.keys(themes) as ThemeName[];
   /** In the other themes only colours differ; axe needs seconds for each page. */
@@ -147,6 +154,8 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     { view: 'editor', scenario: 'selected', theme, layers: 300, width: 1600 },
     { view: 'editor', scenario: 'selected', theme, width: 480, height: 1400 },
     { view: 'panel', theme },
+    { view: 'editor', scenario: 'training', theme },
+    { view: 'editor', scenario: 'stopped', theme, width: 480, height: 1400 },
   ]);
   const named = (screen: Screen) => ({ ...screen, name: Object.values({ theme: 'dark', ...screen }).join('-') });
 
@@ -380,9 +389,103 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     await page.close();
   });
 
+  test('a training is followed by keys, paused and exported', async () => {
+    const page = await open({ view: 'editor', scenario: 'training' });
+    const cursor = page.getByRole('slider', { name: 'Step of the training' });
+    expect(await cursor.getAttribute('aria-valuenow')).toBe('628');
+    await cursor.focus();
+    await page.keyboard.press('ArrowLeft');
+    expect(await cursor.getAttribute('aria-valuenow')).toBe('626');
+    await page.keyboard.press('Home');
+    expect(await cursor.getAttribute('aria-valuetext')).toMatch(
+      /^Step 2, epoch 1: loss .* accuracy .* learning rate 0\.05/,
+    );
+    // Every panel shows the same step.
+    const marks = page.locator('espalier-training-chart .u-cursor-x:not(.u-off)');
+    expect(await marks.count()).toBe(3);
+
+    await page.getByRole('button', { name: 'Copy “Training” as SVG' }).click();
+    await page.getByRole('button', { name: 'Copy “Training” as CSV' }).click();
+    await settled(page);
+    const [svg, csv] = (await requests(page, 'export')).map(({ params }) => (params as { text: string }).text);
+    expect(svg.match(/<polyline/g)?.length).toBeGreaterThanOrEqual(4);
+    expect(svg).not.toMatch(/var\(|class=|visibility/);
+    expect(csv.trimEnd().split('\r\n')).toHaveLength(315);
+
+    await page.getByText('Loss on a log scale').click();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.getByRole('button', { name: 'Resume' }).waitFor();
+    expect((await requests(page, 'pause')).map(({ params }) => params)).toEqual([{ paused: true }]);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  test('canvases take new points, and the colours of another theme', async () => {
+    const page = await open({ view: 'editor', scenario: 'training', theme: 'dark' });
+    const canvas = page.locator('espalier-training-chart canvas').first();
+    const pixels = () => canvas.evaluate((element) => (element as HTMLCanvasElement).toDataURL());
+    const dark = await pixels();
+    await page.evaluate((variables) => {
+      for (const [name, value] of Object.entries(variables)) document.documentElement.style.setProperty(name, value);
+    }, themes.light.variables);
+    await expect.poll(pixels).not.toBe(dark);
+    const light = await pixels();
+    await page.evaluate(() => {
+      const { previewState, previewPatch } = window as unknown as PreviewWindow;
+      const { curve } = previewState();
+      if (curve !== null) previewPatch({ curve: { ...curve, points: curve.points.slice(0, 100) } });
+    });
+    await expect.poll(pixels).not.toBe(light);
+    expect(await page.getByRole('slider', { name: 'Step of the training' }).getAttribute('aria-valuenow')).toBe('200');
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  test('a training that was stopped goes on or is forgotten', async () => {
+    const page = await open({ view: 'editor', scenario: 'stopped' });
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await page.getByRole('button', { name: 'Pause' }).waitFor();
+    expect((await requests(page, 'resumeRun')).map(({ params }) => params)).toEqual([{ id: 'run-2' }]);
+    await page.close();
+  });
+
+  test('training options: what is refused says so beside its field, what is changed can go back', async () => {
+    const page = await open({ view: 'panel', scenario: 'trains', height: 1600 });
+    const rate = page.getByRole('textbox', { name: 'Learning rate' });
+    expect(await rate.inputValue()).toBe('0.05');
+    await rate.fill('11');
+    await page.keyboard.press('Tab');
+    expect(await rate.getAttribute('aria-invalid')).toBe('true');
+    expect(await page.getByText('More than 0, at most 10.').count()).toBe(1);
+    expect(await requests(page, 'change')).toEqual([]);
+    await page.getByRole('button', { name: 'Reset “Learning rate” to its default: 0.01' }).click();
+    await settled(page);
+    const { settings } = (await requests(page, 'change')).at(-1)!.params as { settings: { training: { lr: number } } };
+    expect(settings.training).toMatchObject({ epochs: 10, lr: 0.01 });
+    expect(await rate.inputValue()).toBe('');
+    expect(await rate.getAttribute('placeholder')).toBe('0.01');
+    expect(await page.getByText('More than 0, at most 10.').count()).toBe(0);
+
+    await page.getByRole('textbox', { name: 'Epochs' }).fill('0');
+    await page.keyboard.press('Tab');
+    await settled(page);
+    expect(await rate.count()).toBe(0);
+    await page.getByRole('textbox', { name: 'Epochs' }).fill('2');
+    await page.keyboard.press('Tab');
+    await page.getByRole('button', { name: 'Measure' }).click();
+    await page.getByText('Training a few steps').waitFor();
+    expect(await requests(page, 'estimateTraining')).toHaveLength(1);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
   test('nothing sticks out sideways, at any width', async () => {
     for (const width of [260, 340, 480, 700, 900, 1100, 1500]) {
-      for (const screen of [{ view: 'editor', scenario: 'done' }, { view: 'panel' }] as const) {
+      for (const screen of [
+        { view: 'editor', scenario: 'trained' },
+        { view: 'editor', scenario: 'training' },
+        { view: 'panel', scenario: 'trains' },
+      ] as const) {
         const page = await open({ ...screen, width });
         const wide = await page.evaluate(() => {
           const found: string[] = [];

@@ -139,6 +139,30 @@ export const chartStyles = css`
   .chart .cell.wrong {
     fill: var(--cut);
   }
+  .chart .loss,
+  .chart .loss-plain,
+  .chart .accuracy,
+  .chart .rate {
+    fill: none;
+    stroke: var(--kept);
+    stroke-width: 2;
+  }
+  .chart .loss-plain {
+    stroke-width: 1;
+    stroke-opacity: 0.6;
+  }
+  .chart .accuracy {
+    stroke: var(--energy);
+  }
+  .chart .rate {
+    stroke: var(--edge);
+    stroke-dasharray: 5 3;
+  }
+  .chart .epoch {
+    stroke: var(--dim);
+    stroke-opacity: 0.6;
+    stroke-dasharray: 1 4;
+  }
   .sparkline {
     display: block;
   }

@@ -8,6 +8,7 @@ import {
   LitElement,
   nothing,
   type PropertyValues,
+  render,
   type SVGTemplateResult,
   svg,
   type TemplateResult,
@@ -110,6 +111,10 @@ export class EspalierFigure extends LitElement {
   @property({ type: Boolean }) interactive = false;
   /** For a heading that stands elsewhere already; exports still carry it. */
   @property({ type: Boolean }) headingHidden = false;
+  /** For a chart that is drawn elsewhere, in the slot "plot": `draw` is for its export alone. */
+  @property({ type: Boolean }) slotted = false;
+  /** What the CSV holds where the table on screen leaves rows out. */
+  @property({ attribute: false }) fullTable: (() => DataTable) | null = null;
   @property({ attribute: false }) heightFor: ((width: number) => number) | null = null;
 
   @state() private width = 0;
@@ -145,9 +150,11 @@ export class EspalierFigure extends LitElement {
         </figcaption>
         <div class="plot">
           ${
-            this.width === 0
-              ? nothing
-              : html`<svg class="chart" width=${this.width} height=${height} role=${this.interactive ? 'group' : 'img'}
+            this.slotted
+              ? html`<slot name="plot"></slot>`
+              : this.width === 0
+                ? nothing
+                : html`<svg class="chart" width=${this.width} height=${height} role=${this.interactive ? 'group' : 'img'}
                   aria-label=${`${this.heading}. ${this.description}`}>${this.draw({ width: this.width, height })}</svg>`
           }
         </div>
@@ -177,20 +184,36 @@ export class EspalierFigure extends LitElement {
   }
 
   private export(kind: ChartExport['kind'], to: ChartExport['to']): void {
-    const text = kind === 'csv' ? toCsv(this.table()) : this.exportedSvg();
+    const text = kind === 'csv' ? toCsv((this.fullTable ?? this.table)()) : this.exportedSvg();
     const detail: ChartExport = { kind, name: this.name, text, to };
     this.dispatchEvent(new CustomEvent('chart-export', { detail, bubbles: true, composed: true }));
   }
 
   private exportedSvg(): string {
-    const chart = this.renderRoot.querySelector<SVGSVGElement>('.plot svg');
+    const chart = this.slotted ? this.drawnAside() : this.renderRoot.querySelector<SVGSVGElement>('.plot svg');
     if (chart === null) throw new Error('The chart has not been drawn yet.');
     const swatches = [...this.renderRoot.querySelectorAll<SVGSVGElement>('.legend svg')];
-    return exportSvg(
-      chart,
-      this.heading,
-      this.legend.map(({ label }, i) => ({ label, swatch: swatches[i] })),
-    );
+    try {
+      return exportSvg(
+        chart,
+        this.heading,
+        this.legend.map(({ label }, i) => ({ label, swatch: swatches[i] })),
+      );
+    } finally {
+      if (this.slotted) chart.remove();
+    }
+  }
+
+  /** The chart as SVG within the page's styles, where nobody sees it. */
+  private drawnAside(): SVGSVGElement {
+    const chart = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+    const height = this.heightFor?.(this.width) ?? this.height;
+    for (const [name, value] of Object.entries({ class: 'chart', width: this.width, height }))
+      chart.setAttribute(name, String(value));
+    Object.assign(chart.style, { position: 'fixed', visibility: 'hidden' });
+    render(this.draw({ width: this.width, height }), chart);
+    this.renderRoot.querySelector('.plot')?.append(chart);
+    return chart;
   }
 }
 

@@ -14,9 +14,10 @@ import './layerDetail';
 import './layerTable';
 import { blank, errorNotice, notice, noticeStyles } from './notices';
 import { Overview, overviewStyles } from './overview';
-import { progressStyles, runProgress } from './progress';
+import { progressStyles, runButtons, runProgress } from './progress';
 import { results, resultsStyles } from './results';
 import { shapesForm, shapesFormStyles } from './shapesForm';
+import { runCard, runCardStyles, trainingChart } from './trainingView';
 import { undoKeys } from './undoKeys';
 
 @customElement('espalier-editor')
@@ -31,6 +32,7 @@ export class EspalierEditor extends LitElement {
     overviewStyles,
     progressStyles,
     resultsStyles,
+    runCardStyles,
     shapesFormStyles,
     css`
       :host {
@@ -56,6 +58,11 @@ export class EspalierEditor extends LitElement {
         grid-template-columns: minmax(0, 1fr) auto;
         gap: 16px;
         align-items: center;
+      }
+      .running .buttons {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 8px;
       }
       .page > .tabs {
         flex: none;
@@ -177,6 +184,7 @@ export class EspalierEditor extends LitElement {
       error === null ? nothing : errorNotice(error, facts === null ? null : () => this.session.dismissError()),
       state.trusted ? nothing : notice('warning', strings.notices.untrusted, strings.notices.untrustedHint),
       run.kind === 'running' ? this.running(run) : nothing,
+      run.kind === 'stopped' ? runCard(this.session, run) : nothing,
       facts === null || facts.shapesReason === null ? nothing : shapesForm(this.session, facts),
       projection?.shortfall == null ? nothing : notice('warning', strings.notices.shortfall, projection.shortfall),
       facts !== null && facts.layers.length > 0 && facts.layers.every((layer) => layer.reason !== null)
@@ -186,8 +194,10 @@ export class EspalierEditor extends LitElement {
   }
 
   private running(run: Parameters<typeof runProgress>[0]): TemplateResult {
-    const cancel = () => this.session.act('cancel', {});
-    return html`<div class="running">${runProgress(run)}<vscode-button secondary @click=${cancel}>${strings.run.cancel}</vscode-button></div>`;
+    const { curve } = this.session.state;
+    return html`
+      <div class="running">${runProgress(run, { details: true })}<div class="buttons">${runButtons(this.session, run)}</div></div>
+      ${curve === null ? nothing : trainingChart(this.session, curve)}`;
   }
 
   private layers(): TemplateResult {

@@ -17,7 +17,7 @@ import { errorNotice, notice, noticeStyles } from './notices';
 import { dataSection } from './panelData';
 import { machineSection, methodSection, optionsSection } from './panelMethod';
 import { panelTrainingStyles, trainingSection } from './panelTraining';
-import { progressStyles, runProgress } from './progress';
+import { progressStyles, runButtons, runProgress } from './progress';
 import { undoKeys } from './undoKeys';
 
 type SectionId = keyof typeof strings.panel.sections;
@@ -115,6 +115,12 @@ export class EspalierPanel extends LitElement {
       }
       .foot vscode-button {
         width: 100%;
+      }
+      .buttons {
+        display: grid;
+        grid-auto-columns: minmax(0, 1fr);
+        grid-auto-flow: column;
+        gap: 8px;
       }
       .summary {
         display: grid;
@@ -274,8 +280,8 @@ export class EspalierPanel extends LitElement {
     const { run, trusted } = session.state;
     if (run.kind === 'running') {
       return html`
-        ${runProgress(run)}
-        <vscode-button secondary @click=${() => session.act('cancel', {})}>${strings.run.cancel}</vscode-button>`;
+        ${runProgress(run, { details: true })}
+        <div class="buttons">${runButtons(session, run)}</div>`;
     }
     const problem = whyNotRun(session.state);
     const done = run.kind === 'done';

@@ -21,6 +21,7 @@ import {
   resultTable,
   speedSentence,
 } from './resultTables';
+import { trainingResult } from './trainingView';
 
 export const resultsStyles = css`
   .results {
@@ -98,6 +99,7 @@ export function results(session: Session): TemplateResult {
         <h2>${strings.results.verification}</h2>
         ${checks(result.verification)} ${warnings(result)}
       </section>
+      ${trainingResult(session, result)}
       ${result.layerLatency.length === 0 ? nothing : latency(result)}
       ${accuracy === null ? nothing : confusions(accuracy)}
     </div>

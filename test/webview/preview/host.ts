@@ -126,6 +126,19 @@ function answer({ method, params }: ViewRequest): unknown {
       return patch(scenarios.running.state(state));
     case 'cancel':
       return patch({ run: { kind: 'idle' } });
+    case 'pause':
+      return state.run.kind === 'running' ? patch({ run: { ...state.run, ...(params as { paused: boolean }) } }) : null;
+    case 'resumeRun':
+      return patch(scenarios.training.state(state));
+    case 'deleteRun':
+      return patch({
+        run: { kind: 'idle' },
+        runs: state.runs.filter(({ id }) => id !== (params as { id: string }).id),
+      });
+    case 'openRun':
+      return patch(scenarios.trained.state(state));
+    case 'estimateTraining':
+      return patch({ trainingTime: { kind: 'measuring' } });
     default:
       return undefined;
   }

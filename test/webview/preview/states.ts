@@ -2,8 +2,9 @@
 
 import { seededRandom } from '../../../src/linalg/random';
 import type { AccuracyFacts, DatasetFacts, LatencyFacts, ModelFacts } from '../../../src/protocol/facts';
-import type { Projection, RunResult } from '../../../src/protocol/plan';
+import type { Projection, RunResult, TrainingReport } from '../../../src/protocol/plan';
 import { type PruneSettings, trainingSchema } from '../../../src/protocol/recipe';
+import type { RunSummary, TrainingCurve } from '../../../src/protocol/runs';
 import type { SessionState } from '../../../src/protocol/view';
 
 export const settings: PruneSettings = {
@@ -133,6 +134,82 @@ function result(facts: ModelFacts, projection: Projection): RunResult {
   };
 }
 
+/** A training of 10 epochs whose first part is done. */
+function curve(share: number): TrainingCurve {
+  const random = seededRandom(11);
+  const steps = 1570;
+  const points = Array.from({ length: Math.round((steps * share) / 2) }, (_, i) => {
+    const step = 2 * (i + 1);
+    const at = step / steps;
+    const loss = (0.08 + 1.9 * Math.exp(-9 * at)) * Math.exp(0.35 * random.normal());
+    const accuracy = 0.955 - 0.5 * Math.exp(-7 * at) + 0.006 * random.normal();
+    return { step, loss, highest: loss * 1.1, accuracy, rate: 0.025 * (1 + Math.cos(Math.PI * at)) };
+  });
+  return { points, steps, epochs: 10 };
+}
+
+function report({ points, epochs }: TrainingCurve): TrainingReport {
+  return {
+    losses: points.map(({ loss }) => loss),
+    epochs: Array.from({ length: epochs }, (_, i) => ({ loss: 1 / (i + 1), accuracy: 0.8 + 0.015 * i })),
+    untrained: 0.7124,
+    seconds: 331.2,
+    imagesPerSecond: 302,
+    trainedParams: 171_302,
+  };
+}
+
+const past = (id: number, part: Partial<RunSummary>): RunSummary => ({
+  id: `run-${id}`,
+  title: 'basis · 60 % MACs',
+  method: 'basis',
+  startedAt: Date.UTC(2026, 4, 17, 9, id),
+  seconds: 74.2,
+  state: 'done',
+  macsShare: 0.6,
+  paramsShare: 0.63,
+  accuracy: 0.8853,
+  accuracyBefore: 0.9172,
+  speedup: 1.4,
+  savedAs: null,
+  canResume: false,
+  message: null,
+  ...part,
+});
+
+/** Newest first. */
+export const runs: readonly RunSummary[] = [
+  past(9, {
+    state: 'stopped',
+    macsShare: null,
+    accuracy: null,
+    speedup: null,
+    canResume: true,
+    message: 'Epoch 4 of 10',
+  }),
+  past(8, { state: 'failed', macsShare: null, accuracy: null, speedup: null, message: 'The training diverged.' }),
+  past(7, { title: 'basis · 60 % MACs · 10 epochs', macsShare: 0.597, accuracy: 0.9121, seconds: 331 }),
+  past(6, {
+    title: 'basis · 45 % MACs · 10 epochs',
+    macsShare: 0.446,
+    accuracy: 0.9012,
+    seconds: 318,
+    savedAs: '/home/ada/models/residual20.pruned.onnx',
+  }),
+  past(5, { title: 'basis · 30 % MACs', macsShare: 0.299, accuracy: 0.6211 }),
+  past(4, { title: 'basis · 45 % MACs', macsShare: 0.449, accuracy: 0.8012 }),
+  past(3, { title: 'basis · 80 % MACs', macsShare: 0.796, accuracy: 0.9102 }),
+  past(2, {
+    title: 'fine-tune · 3 epochs',
+    method: 'fine-tune',
+    macsShare: 1,
+    paramsShare: 1,
+    accuracy: 0.9203,
+    speedup: 1,
+  }),
+  past(1, {}),
+];
+
 export interface Scenario {
   readonly state: (base: SessionState) => SessionState;
   /** Requests that never come back, as while the engine computes. */
@@ -155,6 +232,46 @@ const unknownShapes = (facts: ModelFacts): ModelFacts => ({
   })),
   notes: ['2 functions of the model are left as they are.', 'Layers inside If and Loop are inspected, not pruned.'],
 });
+
+function training(base: SessionState): SessionState {
+  return {
+    ...base,
+    curve: curve(0.4),
+    run: {
+      kind: 'running',
+      runId: 'run-2',
+      paused: false,
+      startedAt: Date.now() - 133_000,
+      progress: {
+        phase: 'train',
+        message: 'Training: epoch 4 of 10, loss 0.3121',
+        fraction: 0.4,
+        training: {
+          step: 628,
+          steps: 1570,
+          epoch: 4,
+          epochs: 10,
+          loss: 0.3121,
+          accuracy: 0.87,
+          rate: 0.033,
+          imagesPerSecond: 304.2,
+          secondsLeft: 198,
+        },
+      },
+    },
+  };
+}
+
+function done(base: SessionState): SessionState {
+  return {
+    ...base,
+    selectedLayer: base.facts?.layers[4]?.name ?? null,
+    run:
+      base.facts && base.projection
+        ? { kind: 'done', runId: 'run-1', result: result(base.facts, base.projection), savedAs: null }
+        : { kind: 'idle' },
+  };
+}
 
 /** The base state is the model, opened and projected. */
 export const scenarios = {
@@ -254,15 +371,37 @@ export const scenarios = {
       },
     }),
   },
-  done: {
+  done: { state: done },
+  training: { state: training },
+  paused: {
+    state: (base): SessionState => {
+      const state = training(base);
+      return { ...state, run: { ...state.run, paused: true } as SessionState['run'] };
+    },
+  },
+  stopped: {
     state: (base) => ({
       ...base,
-      selectedLayer: base.facts?.layers[4]?.name ?? null,
-      run:
-        base.facts && base.projection
-          ? { kind: 'done', runId: 'run-1', result: result(base.facts, base.projection), savedAs: null }
-          : { kind: 'idle' },
+      curve: curve(0.4),
+      run: {
+        kind: 'stopped',
+        runId: 'run-2',
+        message: 'Training stopped after epoch 4 of 10; what was learnt is kept.',
+        canResume: true,
+      },
     }),
+  },
+  trained: {
+    state: (base): SessionState => {
+      const { run } = done(base);
+      const trained = curve(1);
+      return {
+        ...base,
+        curve: trained,
+        runs,
+        run: run.kind === 'done' ? { ...run, result: { ...run.result, training: report(trained) } } : run,
+      };
+    },
   },
   /** Settings that train. */
   trains: {
