@@ -255,7 +255,7 @@ async function runTraining(
     onProgress: (now) =>
       progress({
         phase: 'train',
-        message: `Training: epoch ${now.epoch} of ${now.epochs}, loss ${now.loss.toFixed(4)}${timeLeft(now.secondsLeft)}`,
+        message: `${request.pause?.paused ? 'Paused' : 'Training'}: epoch ${now.epoch} of ${now.epochs}, loss ${now.loss.toFixed(4)}${timeLeft(now.secondsLeft)}`,
         fraction: now.step / now.steps,
         training: now,
       }),

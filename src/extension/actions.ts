@@ -6,7 +6,7 @@ import { cp, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { compareNeedsTwo, errorInfo, sampleMissing, UserError } from '../errors';
-import type { RunResult } from '../protocol/plan';
+import type { Progress, RunResult } from '../protocol/plan';
 import type { ViewMethods } from '../protocol/view';
 import { loadRecipe } from '../recipe/file';
 import type { Comparisons } from './comparison';
@@ -48,8 +48,12 @@ export class Actions {
     if (chosen) await session.useData(chosen, options.role);
   }
 
-  /** Runs the pruning, with a notification that can cancel it. Resolves when it ended. */
-  async run(session: Session): Promise<void> {
+  /**
+   * Runs the pruning, with a notification that can cancel it. Resolves when it ended.
+   *
+   * @param resume a run that was stopped, to go on with instead
+   */
+  async run(session: Session, resume?: string): Promise<void> {
     if (session.isRunning) return;
     const { title } = session.state;
     const outcome = await vscode.window.withProgress(
@@ -57,15 +61,19 @@ export class Actions {
       async (notification, token) => {
         token.onCancellationRequested(() => session.cancel());
         let shown = 0;
-        return session.run(({ message, fraction }) => {
+        const report = ({ message, fraction }: Progress) => {
           const increment = fraction === null ? undefined : Math.max(0, fraction * 100 - shown);
           shown += increment ?? 0;
           notification.report({ message, increment });
-        });
+        };
+        return resume === undefined ? session.run(report) : session.resumeRun(resume, report);
       },
     );
     if (outcome === 'cancelled') {
       vscode.window.setStatusBarMessage(`Pruning ${title} was cancelled; nothing was written.`, 8_000);
+    }
+    if (outcome === 'stopped') {
+      vscode.window.setStatusBarMessage(`The training of ${title} stopped; it can be resumed.`, 8_000);
     }
     // Whoever looks on sees the results; this is for whoever went on with something else.
     const { run } = session.state;

@@ -1,10 +1,9 @@
 /** The model editor: a read-only custom editor for `*.onnx`. The file is never changed. */
 import type * as vscode from 'vscode';
-import type { Actions } from './actions';
 import { webviewHtml, webviewRoot } from './html';
 import type { Session } from './session';
 import type { Sessions } from './sessions';
-import { viewHandlers } from './viewHandlers';
+import { type ViewActions, viewHandlers } from './viewHandlers';
 import { ViewHost } from './viewHost';
 
 export const editorViewType = 'espalier.model';
@@ -25,7 +24,7 @@ export class ModelEditor implements vscode.CustomReadonlyEditorProvider<ModelDoc
   constructor(
     private readonly extensionUri: vscode.Uri,
     private readonly sessions: Sessions,
-    private readonly actions: Actions,
+    private readonly actions: ViewActions,
     private readonly log: vscode.LogOutputChannel,
   ) {}
 

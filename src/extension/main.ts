@@ -4,12 +4,15 @@ import * as vscode from 'vscode';
 import type { DeviceFacts } from '../protocol/facts';
 import { type PruneSettings, settingsSchema } from '../protocol/recipe';
 import { Actions } from './actions';
-import { Candidates } from './candidates';
 import { registerCommands } from './commands';
 import { Comparisons } from './comparison';
 import { editorViewType, ModelEditor } from './editor';
 import { EngineClient } from './engineClient';
 import { PruningPanel, panelViewId } from './panel';
+import { RunActions } from './runActions';
+import { registerRunCommands } from './runCommands';
+import { RunStore } from './runs/store';
+import { RunsView, runsViewId } from './runsView';
 import type { Session } from './session';
 import { SessionStore } from './sessionStore';
 import { Sessions } from './sessions';
@@ -22,6 +25,8 @@ export interface EspalierApi {
   activeSession(): Session | undefined;
   /** Process id of the engine; undefined while none runs. */
   enginePid(): number | undefined;
+  readonly runs: RunStore;
+  readonly runsView: RunsView;
 }
 
 export function activate(context: vscode.ExtensionContext): EspalierApi {
@@ -34,14 +39,13 @@ export function activate(context: vscode.ExtensionContext): EspalierApi {
     idleMs: () => configured<number>('engine.idleSeconds', 30) * 1000,
   });
   const storage = (context.storageUri ?? context.globalStorageUri).fsPath;
-  const candidates = new Candidates(path.join(storage, 'candidates'));
+  const runs = new RunStore(path.join(storage, 'runs'), (line) => log.warn(line));
   const store = new SessionStore(context.workspaceState);
-  candidates.sweep(store.candidates()).catch((error: unknown) => log.warn(`Old candidates stay: ${error}`));
 
   const services = {
     engine,
     store,
-    candidates,
+    runs,
     log,
     defaults,
     devices: onceItWorks(() => engine.request('devices', {})),
@@ -49,15 +53,21 @@ export function activate(context: vscode.ExtensionContext): EspalierApi {
   const sessions = new Sessions(services, () => engine.hold());
   const comparisons = new Comparisons(engine, path.join(storage, 'comparisons'));
   const actions = new Actions(sessions, comparisons, context, log);
-  const editor = new ModelEditor(context.extensionUri, sessions, actions, log);
-  const panel = new PruningPanel(context.extensionUri, sessions, actions, log);
+  const runActions = new RunActions(actions, sessions, runs);
+  const editor = new ModelEditor(context.extensionUri, sessions, { actions, runActions }, log);
+  const panel = new PruningPanel(context.extensionUri, sessions, { actions, runActions }, log);
+  const runsView = new RunsView(runs);
+  stopRuns = () => sessions.stopRuns();
   context.subscriptions.push(
     log,
     status,
     followContext(sessions),
     vscode.window.registerCustomEditorProvider(editorViewType, editor, { supportsMultipleEditorsPerDocument: true }),
     vscode.window.registerWebviewViewProvider(panelViewId, panel),
+    runsView,
+    vscode.window.registerTreeDataProvider(runsViewId, runsView),
     registerCommands({ actions, sessions, engine, log }),
+    registerRunCommands(actions, runActions),
     sessions,
     engine,
   );
@@ -65,7 +75,16 @@ export function activate(context: vscode.ExtensionContext): EspalierApi {
     sessionFor: (uri) => sessions.get(uri),
     activeSession: () => sessions.active,
     enginePid: () => engine.pid,
+    runs,
+    runsView,
   };
+}
+
+let stopRuns: () => Promise<void> = async () => undefined;
+
+/** A training that goes on keeps where it is, for the next window to go on. */
+export async function deactivate(): Promise<void> {
+  await stopRuns();
 }
 
 function configured<T>(key: string, fallback: T): T {

@@ -1,10 +1,9 @@
 /** The side panel: the plan of the model looked at last, its run and its results. */
 import type * as vscode from 'vscode';
-import type { Actions } from './actions';
 import { webviewHtml, webviewRoot } from './html';
 import { emptyState, type Session } from './session';
 import type { Sessions } from './sessions';
-import { viewHandlers } from './viewHandlers';
+import { type ViewActions, viewHandlers } from './viewHandlers';
 import { ViewHost } from './viewHost';
 
 export const panelViewId = 'espalier.pruning';
@@ -13,7 +12,7 @@ export class PruningPanel implements vscode.WebviewViewProvider {
   constructor(
     private readonly extensionUri: vscode.Uri,
     private readonly sessions: Sessions,
-    private readonly actions: Actions,
+    private readonly actions: ViewActions,
     private readonly log: vscode.LogOutputChannel,
   ) {}
 

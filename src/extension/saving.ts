@@ -13,15 +13,17 @@ export interface SaveOptions {
   readonly output?: string;
   /** May an existing file be replaced? Without an output the dialog asks. */
   readonly overwrite?: boolean;
+  /** The run to save; the one on screen when left out. */
+  readonly id?: string;
 }
 
 /** @returns the files written; undefined when the user changed their mind */
 export async function savePruned(
   session: Session,
-  { output, overwrite = false }: SaveOptions,
+  { output, overwrite = false, id }: SaveOptions,
 ): Promise<{ model: string; recipe: string } | undefined> {
-  if (session.state.run.kind !== 'done') throw nothingToSave();
-  if (output) return session.save(output, { overwrite });
+  if (id === undefined && session.state.run.kind !== 'done') throw nothingToSave();
+  if (output) return session.save(output, { overwrite, id });
   const chosen = await vscode.window.showSaveDialog({
     title: 'Save Pruned Model',
     defaultUri: vscode.Uri.file(prunedPath(session.path)),
@@ -30,13 +32,13 @@ export async function savePruned(
   if (!chosen) return undefined;
   try {
     // The dialog has asked about this very file.
-    return await session.save(chosen.fsPath, { overwrite: existsSync(chosen.fsPath) });
+    return await session.save(chosen.fsPath, { overwrite: existsSync(chosen.fsPath), id });
   } catch (error) {
     // It knows nothing of the recipe that is written beside.
     if (!(error instanceof UserError && error.code === 'output-exists')) throw error;
     const replace = 'Replace';
     const pressed = await vscode.window.showWarningMessage(error.message, { modal: true }, replace);
-    return pressed === replace ? session.save(chosen.fsPath, { overwrite: true }) : undefined;
+    return pressed === replace ? session.save(chosen.fsPath, { overwrite: true, id }) : undefined;
   }
 }
 

@@ -4,8 +4,6 @@
  * there is data. What the user set up is stored at every finished step, so that it survives a reload of the window.
  * Failures of what the user asked for end up in `state.error` (or in the run's state), never in thin air.
  */
-import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
@@ -15,7 +13,7 @@ import {
   nothingToSave,
   notOnDisk,
   runInProgress,
-  runInterrupted,
+  runUnknown,
   UserError,
   workspaceNotTrusted,
 } from '../errors';
@@ -23,19 +21,21 @@ import type { DeviceFacts, ModelFacts, Spectrum } from '../protocol/facts';
 import type { LayerDetail, Progress } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { EngineRequester } from '../protocol/rpc';
-import type { RunState, SessionState } from '../protocol/view';
+import type { SessionState } from '../protocol/view';
 import { relativePath } from '../recipe/file';
-import type { Candidates } from './candidates';
 import { History } from './history';
 import { latest } from './latest';
+import type { LiveRun } from './runs/live';
+import type { RunStore } from './runs/store';
 import type { SessionStore } from './sessionStore';
+import { estimateAfter } from './trainingCost';
 
 /** What a session needs from its surroundings. */
 export interface SessionServices {
   /** `pid` tells whether it is still the process that was asked before: what it had cached goes with it. */
   readonly engine: EngineRequester & { readonly pid: number | undefined };
   readonly store: SessionStore;
-  readonly candidates: Candidates;
+  readonly runs: RunStore;
   readonly log: vscode.LogOutputChannel;
   /** Settings of a model that is opened for the first time. */
   defaults(): PruneSettings;
@@ -62,8 +62,12 @@ export const emptyState: SessionState = {
   selectedLayer: null,
 };
 
-/** How a run ended. */
-export type RunOutcome = 'done' | 'failed' | 'cancelled';
+/** How a run ended; `stopped` when it can go on from a checkpoint. */
+export type RunOutcome = 'done' | 'failed' | 'stopped' | 'cancelled';
+
+/** Between two updates of the screen while training. Milliseconds. */
+const PROGRESS_EVERY = 100;
+const CURVE_EVERY = 500;
 
 const reading: Progress = { phase: 'read', message: 'Starting', fraction: null };
 
@@ -78,10 +82,13 @@ export class Session implements vscode.Disposable {
   private current: SessionState;
   private readonly history: History<PruneSettings>;
   private readonly subscriptions: vscode.Disposable[] = [this.changed];
-  private running: { readonly source: vscode.CancellationTokenSource; readonly done: Promise<RunOutcome> } | null =
-    null;
-  /** What the last finished run was run with; its recipe must say that, whatever was changed since. */
-  private ranWith: PruneSettings;
+  private running: {
+    readonly source: vscode.CancellationTokenSource;
+    readonly live: LiveRun;
+    readonly done: Promise<RunOutcome>;
+  } | null = null;
+  /** The run on screen, going on or over. */
+  private shown: string | null;
   private calibrating: vscode.CancellationTokenSource | null = null;
   /** The data and options of the last calibration that was started; it is not started twice for the same. */
   private calibratedFor: string | null = null;
@@ -97,16 +104,22 @@ export class Session implements vscode.Disposable {
     this.path = uri.fsPath;
     const stored = services.store.load(uri);
     this.history = new History(stored?.settings ?? services.defaults());
-    this.ranWith = stored?.run?.settings ?? this.settings;
+    this.shown = stored?.run ?? null;
     this.current = {
       ...emptyState,
       title: path.basename(uri.path),
       settings: this.history.value,
       selectedLayer: stored?.selectedLayer ?? null,
       trusted: vscode.workspace.isTrusted,
-      run: restoredRun(stored),
+      runs: services.runs.of(this.path),
+      ...this.screenOf(this.shown),
     };
-    this.subscriptions.push(vscode.workspace.onDidGrantWorkspaceTrust(() => this.trust()));
+    this.subscriptions.push(
+      vscode.workspace.onDidGrantWorkspaceTrust(() => this.trust()),
+      services.runs.onDidChange((model) => {
+        if (model === this.path) this.update({ runs: services.runs.of(model) });
+      }),
+    );
     if (uri.scheme === 'file') {
       this.watch();
       this.load();
@@ -158,7 +171,7 @@ export class Session implements vscode.Disposable {
         this.refreshData();
         this.project();
       })().catch((error: unknown) => {
-        if (isCurrent()) this.update({ loading: 'ready', error: this.shown(error) });
+        if (isCurrent()) this.update({ loading: 'ready', error: this.told(error) });
       }),
     );
   }
@@ -211,7 +224,7 @@ export class Session implements vscode.Disposable {
   /** Shows a failure of something the user asked for. */
   fail(error: unknown): void {
     if (this.disposed) return;
-    if (!(error instanceof UserError && error.code === 'cancelled')) this.update({ error: this.shown(error) });
+    if (!(error instanceof UserError && error.code === 'cancelled')) this.update({ error: this.told(error) });
   }
 
   /**
@@ -250,29 +263,58 @@ export class Session implements vscode.Disposable {
   run(onProgress?: (progress: Progress) => void): Promise<RunOutcome> {
     if (this.running) return this.running.done;
     if (!vscode.workspace.isTrusted) throw workspaceNotTrusted();
-    const source = new vscode.CancellationTokenSource();
-    const before = this.current.run;
-    this.calibrating?.cancel();
-    this.update({
-      run: { kind: 'running', runId: randomUUID(), progress: reading, startedAt: Date.now(), paused: false },
-      error: null,
-    });
-    const done = this.runWith(source.token, before, (progress) => {
-      const { run } = this.current;
-      if (run.kind === 'running') this.update({ run: { ...run, progress } });
-      onProgress?.(progress);
-    }).finally(() => {
-      this.running = null;
-      source.dispose();
-      this.store();
-    });
-    this.running = { source, done };
-    this.store();
-    return done;
+    return this.start(this.services.runs.begin(this.path, this.settings), false, onProgress);
+  }
+
+  /**
+   * Goes on with a training that was stopped, with the settings it was started with.
+   *
+   * @throws UserError `workspace-not-trusted`, `run-in-progress`, `run-unknown`
+   */
+  resumeRun(id: string, onProgress?: (progress: Progress) => void): Promise<RunOutcome> {
+    if (this.running) throw runInProgress();
+    if (!vscode.workspace.isTrusted) throw workspaceNotTrusted();
+    return this.start(this.services.runs.resume(this.ownRun(id)), true, onProgress);
   }
 
   cancel(): void {
     this.running?.source.cancel();
+  }
+
+  /** Ends the run that goes on, and waits until what it leaves is kept. */
+  async stop(): Promise<void> {
+    this.cancel();
+    await this.running?.done;
+  }
+
+  /**
+   * Shows a run's result and curve, and takes over its settings.
+   *
+   * @throws UserError `run-in-progress`, `run-unknown`
+   */
+  openRun(id: string): void {
+    this.ownRun(id);
+    if (this.running && this.shown !== id) throw runInProgress();
+    this.useRunSettings(id);
+    if (this.running) return;
+    this.shown = id;
+    this.update(this.screenOf(id));
+    this.store();
+  }
+
+  /** @throws UserError `run-unknown` */
+  useRunSettings(id: string): void {
+    const { settings } = this.services.runs.get(this.ownRun(id));
+    this.change(settings, { remove: (['data', 'shapes'] as const).filter((key) => settings[key] === undefined) });
+  }
+
+  /** @throws UserError `run-in-progress` */
+  deleteRun(id: string): void {
+    this.services.runs.delete(this.ownRun(id));
+    if (this.shown !== id) return;
+    this.shown = null;
+    this.update(this.screenOf(null));
+    this.store();
   }
 
   /** Holds the training of the run that goes on between two steps, or lets it go on. */
@@ -280,6 +322,7 @@ export class Session implements vscode.Disposable {
     const { run } = this.current;
     if (run.kind !== 'running' || run.paused === paused) return;
     this.update({ run: { ...run, paused } });
+    this.running?.live.pause(paused);
     await this.services.engine.request('pause', { paused });
   }
 
@@ -303,27 +346,32 @@ export class Session implements vscode.Disposable {
       });
       if (isCurrent()) this.update({ trainingTime: { kind: 'known', time } });
     } catch (error) {
-      if (isCurrent()) this.update({ trainingTime: { kind: 'failed', error: this.shown(error) } });
+      if (isCurrent()) this.update({ trainingTime: { kind: 'failed', error: this.told(error) } });
     }
   }
 
   /**
-   * Writes the last run's model and recipe to their place.
+   * Writes a run's model and recipe to their place.
    *
-   * @throws UserError `nothing-to-save`, or why it can't be written
+   * @param id the run on screen when left out
+   * @throws UserError `nothing-to-save`, `run-unknown`, or why it can't be written
    */
-  async save(output: string, { overwrite }: { overwrite: boolean }): Promise<{ model: string; recipe: string }> {
-    const { run } = this.current;
-    if (run.kind !== 'done') throw nothingToSave();
+  async save(
+    output: string,
+    { overwrite, id = this.shown }: { overwrite: boolean; id?: string | null },
+  ): Promise<{ model: string; recipe: string }> {
+    const record = id === null ? null : this.services.runs.read(this.ownRun(id));
+    if (!id || !record?.result) throw nothingToSave();
     const saved = await this.services.engine.request('save', {
-      run: run.result,
-      settings: this.ranWith,
+      run: record.result,
+      settings: record.settings,
       folder: this.folder,
       output,
       overwrite,
     });
-    this.update({ run: { ...run, savedAs: saved.model } });
-    this.store();
+    this.services.runs.saved(id, saved.model);
+    const { run } = this.current;
+    if (run.kind === 'done' && run.runId === id) this.update({ run: { ...run, savedAs: saved.model } });
     return saved;
   }
 
@@ -334,35 +382,108 @@ export class Session implements vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
+  private start(live: LiveRun, resume: boolean, onProgress?: (progress: Progress) => void): Promise<RunOutcome> {
+    const source = new vscode.CancellationTokenSource();
+    const before = this.shown;
+    this.calibrating?.cancel();
+    this.shown = live.id;
+    const startedAt = Date.now();
+    this.update({
+      run: { kind: 'running', runId: live.id, progress: reading, startedAt, paused: false },
+      curve: live.points,
+      error: null,
+    });
+    const done = this.runWith(live, resume, source.token, before, onProgress).finally(() => {
+      this.running = null;
+      source.dispose();
+      this.store();
+    });
+    this.running = { source, live, done };
+    this.store();
+    return done;
+  }
+
   private async runWith(
+    live: LiveRun,
+    resume: boolean,
     token: vscode.CancellationToken,
-    before: RunState,
-    onProgress: (progress: Progress) => void,
+    before: string | null,
+    onProgress: (progress: Progress) => void = () => undefined,
   ): Promise<RunOutcome> {
-    const { engine, candidates } = this.services;
-    const { settings } = this;
-    let storage: string | undefined;
+    const { settings, folder: storage, checkpoint } = live;
+    const show = this.progressShower(live);
     try {
-      storage = await candidates.create();
-      const result = await engine.request(
+      const result = await this.services.engine.request(
         'run',
-        { path: this.path, settings, folder: this.folder, storage },
-        { token, onProgress },
+        { path: this.path, settings, folder: this.folder, storage, checkpoint, resume },
+        {
+          token,
+          onProgress: (progress) => {
+            live.progress(progress);
+            show(progress);
+            onProgress(progress);
+          },
+        },
       );
-      if (before.kind === 'done') await candidates.discard(before.result.candidate);
-      this.ranWith = settings;
-      this.update({ run: { kind: 'done', runId: result.id, result, savedAs: null } });
+      live.done(result);
+      this.update({ run: { kind: 'done', runId: live.id, result, savedAs: null }, curve: live.points });
       // The run has calibrated what a projection can use from now on.
       this.project();
       return 'done';
     } catch (error) {
-      if (storage) await candidates.discard(storage);
-      const info = this.shown(error);
-      const isCancelled = info.code === 'cancelled';
-      // A cancelled run takes nothing away: the result that was there before is still good.
-      this.update({ run: isCancelled ? before : { kind: 'failed', error: info } });
-      return isCancelled ? 'cancelled' : 'failed';
+      const info = this.told(error);
+      const outcome = live.fail(info);
+      if (outcome === 'failed' && info.code === 'cancelled') {
+        // A cancelled run takes nothing away: the result that was there before is still good.
+        this.services.runs.delete(live.id);
+        this.shown = before;
+        this.update(this.screenOf(before));
+        return 'cancelled';
+      }
+      this.update(this.screenOf(live.id));
+      return outcome;
     }
+  }
+
+  /** Brings progress and curve to the screen, as often as an eye can follow. */
+  private progressShower(live: LiveRun): (progress: Progress) => void {
+    let shownAt = 0;
+    let curveAt = 0;
+    let phase = '';
+    return (progress) => {
+      const { run } = this.current;
+      const now = Date.now();
+      if (run.kind !== 'running') return;
+      if (progress.training && phase === progress.phase && now - shownAt < PROGRESS_EVERY) return;
+      // A pause that was asked for before the training was there to hear it.
+      if (run.paused && phase !== progress.phase) void this.services.engine.request('pause', { paused: true });
+      phase = progress.phase;
+      shownAt = now;
+      const isCurveDue = progress.training !== undefined && now - curveAt >= CURVE_EVERY;
+      if (isCurveDue) curveAt = now;
+      this.update({ run: { ...run, progress }, ...(isCurveDue ? { curve: live.points } : {}) });
+    };
+  }
+
+  /** What the screen shows of a run that is over. */
+  private screenOf(id: string | null): Pick<SessionState, 'run' | 'curve'> {
+    const { runs } = this.services;
+    const nothing = { run: { kind: 'idle' }, curve: null } as const;
+    if (id === null || !runs.has(id)) return nothing;
+    const { model, state, canResume, message, result, curve, savedAs, error } = runs.read(id);
+    if (model !== this.path) return nothing;
+    if (state === 'done') {
+      // Storage may have been cleaned; a result without its file can't be saved.
+      return result ? { run: { kind: 'done', runId: id, result, savedAs }, curve } : nothing;
+    }
+    if (canResume) return { run: { kind: 'stopped', runId: id, message: message ?? '', canResume }, curve };
+    return { run: error ? { kind: 'failed', error } : { kind: 'idle' }, curve };
+  }
+
+  /** @throws UserError `run-unknown` when it is no run of this model */
+  private ownRun(id: string): string {
+    if (this.services.runs.get(id).model !== this.path) throw runUnknown({ id });
+    return id;
   }
 
   /** Changes the settings by a step of the history and follows up on what became different. */
@@ -370,7 +491,12 @@ export class Session implements vscode.Disposable {
     const before = this.settings;
     step();
     const settings = this.settings;
-    this.update({ settings, canUndo: this.history.canUndo, canRedo: this.history.canRedo });
+    this.update({
+      settings,
+      canUndo: this.history.canUndo,
+      canRedo: this.history.canRedo,
+      trainingTime: estimateAfter(this.current.trainingTime, before, settings),
+    });
     if (!isDeepStrictEqual(before.shapes, settings.shapes)) {
       this.load();
       return;
@@ -490,7 +616,11 @@ export class Session implements vscode.Disposable {
     const time = new Date().toLocaleTimeString();
     this.calibratedFor = null;
     // The candidate was made from the file as it was.
-    if (this.current.run.kind === 'done') this.update({ run: { kind: 'idle' } });
+    if (this.current.run.kind === 'done') {
+      this.shown = null;
+      this.update({ run: { kind: 'idle' }, curve: null });
+    }
+    this.update({ trainingTime: { kind: 'unknown' } });
     this.load(`The file changed on disk at ${time}; all figures were read again.`);
     this.store();
   }
@@ -511,31 +641,19 @@ export class Session implements vscode.Disposable {
     void work.finally(() => this.pending.delete(work));
   }
 
-  private shown(error: unknown): ReturnType<typeof errorInfo> {
+  private told(error: unknown): ReturnType<typeof errorInfo> {
     if (!(error instanceof UserError)) this.services.log.error(error instanceof Error ? error : String(error));
     return errorInfo(error);
   }
 
   private store(): void {
-    const { run } = this.current;
     this.services.store.save(this.uri, {
       settings: this.settings,
       selectedLayer: this.current.selectedLayer,
-      run: run.kind === 'done' ? { result: run.result, settings: this.ranWith, savedAs: run.savedAs } : null,
-      running: run.kind === 'running',
+      run: this.shown,
       storedAt: Date.now(),
     });
   }
-}
-
-function restoredRun(stored: ReturnType<SessionStore['load']>): RunState {
-  if (stored?.running) return { kind: 'failed', error: errorInfo(runInterrupted()) };
-  // Storage may have been cleaned; a result without its file can't be saved.
-  if (stored?.run && existsSync(stored.run.result.candidate)) {
-    const { result, savedAs } = stored.run;
-    return { kind: 'done', runId: result.id, result, savedAs };
-  }
-  return { kind: 'idle' };
 }
 
 /** File names may hold what globs give a meaning to. */

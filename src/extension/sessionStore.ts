@@ -1,6 +1,6 @@
 /** Where sessions outlive their window: VS Code's workspace memento, one entry per model, the oldest forgotten. */
 import type { Memento, Uri } from 'vscode';
-import { fromStored, type StoredSession, toStored } from './stored';
+import { fromStored, type StoredSession, toText } from './stored';
 
 const prefix = 'session:';
 const limit = 100;
@@ -15,14 +15,8 @@ export class SessionStore {
   save(uri: Uri, session: StoredSession): void {
     const key = prefix + uri.toString();
     const isNew = this.memento.get(key) === undefined;
-    void this.memento.update(key, toStored(session));
+    void this.memento.update(key, toText(session));
     if (isNew) this.forgetOldest();
-  }
-
-  /** Folders of candidates that a stored run still needs; all others are left over. */
-  candidates(): Set<string> {
-    const runs = this.keys().map((key) => this.read(key)?.run?.result.candidate);
-    return new Set(runs.filter((candidate) => candidate !== undefined));
   }
 
   private forgetOldest(): void {

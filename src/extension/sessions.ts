@@ -62,6 +62,11 @@ export class Sessions implements vscode.Disposable {
     this.activeChanged.fire(session);
   }
 
+  /** Ends what is going on in all sessions; resolves when what it leaves is kept. */
+  async stopRuns(): Promise<void> {
+    await Promise.allSettled(this.all().map((session) => session.stop()));
+  }
+
   dispose(): void {
     for (const { session, releaseEngine } of this.entries.values()) {
       session.dispose();

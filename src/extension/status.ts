@@ -48,6 +48,8 @@ export function followContext(sessions: Sessions): vscode.Disposable {
   const show = (session: Session | undefined) => {
     set('modelOpen', session !== undefined);
     set('running', session?.state.run.kind === 'running');
+    set('training', session?.state.run.kind === 'running' && session.state.run.progress.training !== undefined);
+    set('paused', session?.state.run.kind === 'running' && session.state.run.paused);
     set('hasResult', session?.state.run.kind === 'done');
     set('canUndo', session?.state.canUndo ?? false);
     set('canRedo', session?.state.canRedo ?? false);

@@ -1,11 +1,17 @@
 /** What each request of a webview does, for the session the webview shows. */
-import { noModelOpen, runUnknown } from '../errors';
+import { noModelOpen } from '../errors';
 import type { Actions } from './actions';
+import type { RunActions } from './runActions';
 import { emptyState, type Session } from './session';
 import type { ViewHandlers } from './viewHost';
 
+export interface ViewActions {
+  readonly actions: Actions;
+  readonly runActions: RunActions;
+}
+
 /** @param shown the session on screen; undefined while the side panel has none */
-export function viewHandlers(shown: () => Session | undefined, actions: Actions): ViewHandlers {
+export function viewHandlers(shown: () => Session | undefined, { actions, runActions }: ViewActions): ViewHandlers {
   const session = (): Session => {
     const current = shown();
     if (!current) throw noModelOpen();
@@ -15,9 +21,6 @@ export function viewHandlers(shown: () => Session | undefined, actions: Actions)
   const act = (action: (current: Session) => Promise<unknown>): void => {
     const current = session();
     action(current).catch((error: unknown) => actions.failed(current, error));
-  };
-  const unknown = (id: string): never => {
-    throw runUnknown({ id });
   };
   return {
     ready: () => shown()?.state ?? emptyState,
@@ -35,12 +38,12 @@ export function viewHandlers(shown: () => Session | undefined, actions: Actions)
     run: () => act((current) => actions.run(current)),
     cancel: () => session().cancel(),
     pause: ({ paused }) => session().pause(paused),
-    resumeRun: ({ id }) => unknown(id),
-    openRun: ({ id }) => unknown(id),
-    useRunSettings: ({ id }) => unknown(id),
-    saveRun: ({ id }) => unknown(id),
-    deleteRun: ({ id }) => unknown(id),
-    estimateTraining: () => session().estimateTraining(),
+    resumeRun: ({ id }) => act((current) => actions.run(current, id)),
+    openRun: ({ id }) => session().openRun(id),
+    useRunSettings: ({ id }) => session().useRunSettings(id),
+    saveRun: ({ id }) => act((current) => actions.savePruned(current, { id })),
+    deleteRun: ({ id }) => act(() => runActions.remove(id)),
+    estimateTraining: () => act((current) => current.estimateTraining()),
     save: () => act((current) => actions.savePruned(current)),
     dismissError: () => session().dismissError(),
     export: (chart) => actions.exportChart(chart, shown()),

@@ -1,0 +1,29 @@
+/** Which settings an estimate of the training time depends on. */
+import { isDeepStrictEqual } from 'node:util';
+import type { PruneSettings } from '../protocol/recipe';
+import type { TrainingEstimate } from '../protocol/view';
+
+/** Choices that a training step takes as long with as without. */
+const FREE = ['epochs', 'lr', 'schedule', 'warmup', 'momentum', 'nesterov', 'weightDecay'] as const;
+
+/** What is known of the training time after a change of the settings: more epochs take longer in proportion. */
+export function estimateAfter(
+  estimate: TrainingEstimate,
+  before: PruneSettings,
+  after: PruneSettings,
+): TrainingEstimate {
+  if (!isDeepStrictEqual(costly(before), costly(after))) return { kind: 'unknown' };
+  const [from, to] = [before, after].map(({ training }) => training?.epochs ?? 0);
+  if (from === to) return estimate;
+  if (estimate.kind !== 'known' || from === 0 || to === 0) return { kind: 'unknown' };
+  const { time } = estimate;
+  const steps = (time.steps / from) * to;
+  return { kind: 'known', time: { ...time, steps, seconds: steps * time.secondsPerStep } };
+}
+
+function costly({ training, ...others }: PruneSettings): unknown {
+  if (!training) return null;
+  const rest: Record<string, unknown> = { ...training };
+  for (const key of FREE) delete rest[key];
+  return { ...others, training: rest };
+}

@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { estimateAfter } from '../../src/extension/trainingCost';
+import { type PruneSettings, settingsSchema } from '../../src/protocol/recipe';
+import type { TrainingEstimate } from '../../src/protocol/view';
+
+function settings(training: object, others: object = {}): PruneSettings {
+  return settingsSchema.parse({ method: 'basis', target: { kind: 'macs', value: 0.5 }, training, ...others });
+}
+
+const time = { seconds: 20, steps: 40, secondsPerStep: 0.5, trainedParams: 7 };
+const known: TrainingEstimate = { kind: 'known', time };
+const before = settings({ epochs: 2 });
+
+it('keeps an estimate when the new settings take as long', () => {
+  expect(estimateAfter(known, before, settings({ epochs: 2, lr: 0.5, schedule: 'step', warmup: 9 }))).toEqual(known);
+});
+
+it('stretches it over more epochs', () => {
+  expect(estimateAfter(known, before, settings({ epochs: 6 }))).toEqual({
+    kind: 'known',
+    time: { ...time, steps: 120, seconds: 60 },
+  });
+});
+
+it.each([
+  ['the images', settings({ epochs: 2, images: 10 })],
+  ['the target', settings({ epochs: 2 }, { target: { kind: 'macs', value: 0.4 } })],
+  ['the device', settings({ epochs: 2 }, { device: 'webgpu' })],
+  ['training at all', settings({ epochs: 0 })],
+])('drops it when %s changed', (_what, after) => {
+  expect(estimateAfter(known, before, after)).toEqual({ kind: 'unknown' });
+});
+
+it('drops a measurement that is going on when the epochs change: it answers for the old ones', () => {
+  expect(estimateAfter({ kind: 'measuring' }, before, settings({ epochs: 3 }))).toEqual({ kind: 'unknown' });
+  expect(estimateAfter({ kind: 'measuring' }, before, settings({ epochs: 2, lr: 1 }))).toEqual({ kind: 'measuring' });
+});
