@@ -1,16 +1,21 @@
 /** A run's name for people, from what it was run with. */
 import type { PruneSettings, PruneTarget } from '../../protocol/recipe';
 
-const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`;
-
 /** "basis · 50 % MACs · 3 epochs" */
 export function runTitle({ method, target, training }: PruneSettings): string {
   const epochs = training?.epochs ?? 0;
   const trained = epochs === 0 ? [] : [epochs === 1 ? '1 epoch' : `${epochs} epochs`];
-  return [method, targetText(target), ...trained].join(' · ');
+  return [method, targets[target.kind](target.value), ...trained].join(' · ');
 }
 
-function targetText({ kind, value }: PruneTarget): string {
-  if (kind === 'bytes' && value > 1) return `${Number((value / 2 ** 20).toPrecision(3))} MiB`;
-  return `${percent(value)} ${{ macs: 'MACs', params: 'parameters', bytes: 'bytes' }[kind]}`;
-}
+const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`;
+const short = (value: number): number => Number(value.toPrecision(3));
+
+const targets: Readonly<Record<PruneTarget['kind'], (value: number) => string>> = {
+  macs: (share) => `${percent(share)} MACs`,
+  params: (share) => `${percent(share)} parameters`,
+  bytes: (value) => (value > 1 ? `${short(value / 2 ** 20)} MiB` : `${percent(value)} bytes`),
+  latency: (share) => `${percent(share)} latency`,
+  milliseconds: (value) => `${short(value)} ms`,
+  drop: (points) => `${short(points)} points lost at most`,
+};
