@@ -108,8 +108,7 @@ export class Actions {
     const session = this.sessions.acquire(target);
     try {
       await this.prune(target);
-      const absent = (['data', 'shapes'] as const).filter((key) => settings[key] === undefined);
-      session.change(settings, { remove: absent });
+      session.replaceSettings(settings);
       await this.run(session);
     } finally {
       this.sessions.release(session);

@@ -21,7 +21,7 @@ import type { DeviceFacts, ModelFacts, Spectrum } from '../protocol/facts';
 import type { LayerDetail, Progress } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { EngineRequester } from '../protocol/rpc';
-import type { SessionState } from '../protocol/view';
+import type { RemovableSetting, SessionState } from '../protocol/view';
 import { relativePath } from '../recipe/file';
 import { History } from './history';
 import { latest } from './latest';
@@ -192,12 +192,18 @@ export class Session implements vscode.Disposable {
   /** Replaces some settings; `transient` ones are projected but are part of the step that follows. */
   change(
     patch: Partial<PruneSettings>,
-    { transient = false, remove = [] }: { transient?: boolean; remove?: readonly ('data' | 'shapes')[] } = {},
+    { transient = false, remove = [] }: { transient?: boolean; remove?: readonly RemovableSetting[] } = {},
   ): void {
     const next = { ...this.settings, ...patch };
     for (const key of remove) delete next[key];
     this.apply(() => this.history.set(next, { transient }));
     if (!transient) this.store();
+  }
+
+  /** Takes over other settings as they are, in one step. */
+  replaceSettings(settings: PruneSettings): void {
+    this.apply(() => this.history.set(settings, { transient: false }));
+    this.store();
   }
 
   undo(): void {
@@ -304,8 +310,7 @@ export class Session implements vscode.Disposable {
 
   /** @throws UserError `run-unknown` */
   useRunSettings(id: string): void {
-    const { settings } = this.services.runs.get(this.ownRun(id));
-    this.change(settings, { remove: (['data', 'shapes'] as const).filter((key) => settings[key] === undefined) });
+    this.replaceSettings(this.services.runs.get(this.ownRun(id)).settings);
   }
 
   /** @throws UserError `run-in-progress` */

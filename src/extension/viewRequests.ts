@@ -27,7 +27,7 @@ const schemas: { readonly [M in ViewMethod]: z.ZodType<Parameters<ViewMethods[M]
   change: z
     .object({
       settings: settingsPatchSchema,
-      remove: z.array(z.enum(['data', 'shapes'])).optional(),
+      remove: z.array(z.enum(['data', 'shapes', 'training', 'transfer'])).optional(),
       transient: z.boolean().optional(),
     })
     .strict(),

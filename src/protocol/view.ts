@@ -56,6 +56,9 @@ export type TrainingEstimate =
   | { readonly kind: 'known'; readonly time: TrainingTime }
   | { readonly kind: 'failed'; readonly error: ErrorInfo };
 
+/** Settings that may be absent. */
+export type RemovableSetting = 'data' | 'shapes' | 'training' | 'transfer';
+
 export interface ViewMethods {
   /** First message of a webview; answered with the whole state. */
   ready(params: Record<string, never>): SessionState;
@@ -67,11 +70,7 @@ export interface ViewMethods {
    * `transient` tweaks (dragging) are projected but make no undo step; the change that ends a drag is not transient
    * and is one undo step from before the drag.
    */
-  change(params: {
-    settings: Partial<PruneSettings>;
-    remove?: readonly ('data' | 'shapes')[];
-    transient?: boolean;
-  }): void;
+  change(params: { settings: Partial<PruneSettings>; remove?: readonly RemovableSetting[]; transient?: boolean }): void;
   select(params: { layer: string | null }): void;
   undo(params: Record<string, never>): void;
   redo(params: Record<string, never>): void;

@@ -1,12 +1,12 @@
 /** A run that is going on: what it measures is kept as it comes, so that nothing is lost with the window or the engine. */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { ErrorInfo } from '../../errors';
 import type { Progress, RunResult } from '../../protocol/plan';
 import type { PruneSettings } from '../../protocol/recipe';
 import type { TrainingCurve } from '../../protocol/runs';
 import { CurveFile } from './curve';
-import { figuresOf, runFiles, type StoredRun, writeResult } from './record';
+import { figuresOf, hasCheckpoint, runFiles, type StoredRun, writeResult } from './record';
 
 /** Milliseconds between two writes of what was measured, and of the record, which says that the run is alive. */
 const CURVE_EVERY = 1000;
@@ -47,8 +47,8 @@ export class LiveRun {
     const files = runFiles(folder);
     this.checkpoint = files.checkpoint;
     // What an engine that was killed had begun to write.
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      if (entry.isDirectory()) rmSync(path.join(folder, entry.name), { recursive: true, force: true });
+    for (const entry of readdirSync(folder)) {
+      if (entry.startsWith('run-')) rmSync(path.join(folder, entry), { recursive: true, force: true });
     }
     this.curve = new CurveFile(files.curve);
     this.timer = setInterval(() => this.update({}), RECORD_EVERY);
@@ -66,7 +66,7 @@ export class LiveRun {
     const { step, steps, loss, accuracy, rate, epoch, epochs } = training;
     this.curve.add({ step, loss, accuracy, rate });
     const now = Date.now();
-    if (this.run.training && now - this.flushed < CURVE_EVERY) return;
+    if (this.run.training?.steps === steps && now - this.flushed < CURVE_EVERY) return;
     this.flushed = now;
     this.flush();
     this.update({ training: { steps, epochs }, message: `epoch ${epoch} of ${epochs}` });
@@ -84,7 +84,7 @@ export class LiveRun {
 
   /** @returns what became of the run: `stopped` when it can go on from a checkpoint */
   fail(error: ErrorInfo): 'stopped' | 'failed' {
-    const state = INTERRUPTIONS.has(error.code) && existsSync(this.checkpoint) ? 'stopped' : 'failed';
+    const state = INTERRUPTIONS.has(error.code) && hasCheckpoint(this.folder) ? 'stopped' : 'failed';
     const isCancel = error.code === 'cancelled';
     this.end({ state, error: isCancel ? null : error, message: isCancel ? this.stoppedAt() : error.message });
     return state;

@@ -3,7 +3,17 @@
  * of its training, and a folder with the candidate. Whatever is read back is checked field by field: the folder may be
  * damaged, from another version, or written by someone else.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import type { ErrorInfo } from '../../errors';
@@ -152,6 +162,12 @@ export function runFiles(folder: string): Readonly<Record<'record' | 'result' | 
     curve: at('curve.f64'),
     checkpoint: at('training.checkpoint'),
   };
+}
+
+/** Whether a training that stopped has left something to go on from: its checkpoint, or a stage of the run before it. */
+export function hasCheckpoint(folder: string): boolean {
+  const { checkpoint } = runFiles(folder);
+  return existsSync(checkpoint) || existsSync(path.join(`${checkpoint}.stages`, 'run'));
 }
 
 /** null when there is none, or none that can be read. */

@@ -11,7 +11,7 @@ import type { PruneSettings } from '../../protocol/recipe';
 import type { RecordedState, RunRecord, RunSummary } from '../../protocol/runs';
 import { CurveFile } from './curve';
 import { LiveRun, RECORD_EVERY } from './live';
-import { readResult, readRun, runFiles, type StoredRun, writeRun } from './record';
+import { hasCheckpoint, readResult, readRun, runFiles, type StoredRun, writeRun } from './record';
 import { runTitle } from './title';
 
 /** Records kept per model; the oldest go first. */
@@ -172,7 +172,12 @@ export class RunStore {
     if (isElsewhere) return run;
     const error = errorInfo(runInterrupted());
     const place = run.message === null ? '' : ` in ${run.message}`;
-    return { ...run, state: this.hasCheckpoint(id) ? 'stopped' : 'failed', error, message: `Interrupted${place}.` };
+    return {
+      ...run,
+      state: hasCheckpoint(this.folderOf(id)) ? 'stopped' : 'failed',
+      error,
+      message: `Interrupted${place}.`,
+    };
   }
 
   private summary(id: string, run: StoredRun): RunSummary {
@@ -186,13 +191,9 @@ export class RunStore {
       state: run.state,
       ...(run.figures ?? none),
       savedAs: run.savedAs,
-      canResume: run.state === 'stopped' && this.hasCheckpoint(id),
+      canResume: run.state === 'stopped' && hasCheckpoint(this.folderOf(id)),
       message: run.message,
     };
-  }
-
-  private hasCheckpoint(id: string): boolean {
-    return existsSync(runFiles(this.folderOf(id)).checkpoint);
   }
 
   private stored(id: string): StoredRun {

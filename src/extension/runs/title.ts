@@ -1,11 +1,12 @@
 /** A run's name for people, from what it was run with. */
 import type { PruneSettings, PruneTarget } from '../../protocol/recipe';
 
-/** "basis · 50 % MACs · 3 epochs" */
+/** "basis · 50 % MACs · 3 epochs"; training alone has no target. */
 export function runTitle({ method, target, training }: PruneSettings): string {
   const epochs = training?.epochs ?? 0;
   const trained = epochs === 0 ? [] : [epochs === 1 ? '1 epoch' : `${epochs} epochs`];
-  return [method, targets[target.kind](target.value), ...trained].join(' · ');
+  const size = method === 'fine-tune' ? [] : [targets[target.kind](target.value)];
+  return [method, ...size, ...trained].join(' · ');
 }
 
 const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`;

@@ -34,6 +34,12 @@ describe('a run’s title', () => {
     expect(runTitle(settingsSchema.parse({ method: 'basis', target }))).toBe(title);
   });
 
+  it('leaves the target out where nothing is cut', () => {
+    const target = { kind: 'macs', value: 0.5 };
+    const settings = settingsSchema.parse({ method: 'fine-tune', target, training: { epochs: 2 } });
+    expect(runTitle(settings)).toBe('fine-tune · 2 epochs');
+  });
+
   it.each([
     [0, 'basis · 50 % MACs'],
     [1, 'basis · 50 % MACs · 1 epoch'],
