@@ -44,6 +44,11 @@ export function projectPlan(
       uses: opened.uses,
       basis,
     },
-    settings,
+    settings.method === 'fine-tune' ? uncut(settings) : settings,
   );
+}
+
+/** Settings that ask for nothing to be pruned. */
+function uncut(settings: PruneSettings): PruneSettings {
+  return { ...settings, target: { kind: 'macs', value: 1 }, layers: [], protect: [] };
 }

@@ -6,6 +6,7 @@ import type { Graph, GraphNode } from '../graph/graph';
 import type { Projection, TrainingReport } from '../protocol/plan';
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
+import { isMeasured } from '../prune/basis';
 import { createSession } from '../runtime/session';
 import { type Decomposed, decompose, untouched } from './decompose';
 import { type Inputs, scoreOf } from './inputs';
@@ -90,6 +91,7 @@ async function decomposition(
   const request = { path: from.model.path, settings, folder };
   const wanted = wantsImages(settings);
   if (wanted && !settings.data) throw dataNeeded({ what: 'the activation basis' });
+  if (!wanted && isMeasured(settings.basis.score)) throw dataNeeded({ what: `the score ${settings.basis.score}` });
   const calibration = wanted ? await tools.calibration(request, within(context, shares.calibrate)) : null;
   const { plan, projection } = projectPlan(from, settings, calibration, await tools.weightEnergies(from, settings));
   const decomposed = await decompose(

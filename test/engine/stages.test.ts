@@ -1,0 +1,199 @@
+/** Runs of several stages: pruning in rounds, a new classifier, targets that are measured. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createService, type Service } from '../../src/engine/service';
+import type { Progress, RunResult } from '../../src/protocol/plan';
+import { type RecipeInput, settingsSchema } from '../../src/protocol/recipe';
+import { idxBytes, put, scratch } from '../data/scratch';
+import { classifier, writeImages } from '../support/stripes';
+
+type Settings = Omit<RecipeInput, '$schema' | 'version' | 'model' | 'results'>;
+
+let folder: string;
+let service: Service;
+let settings: Settings;
+beforeEach(async () => {
+  folder = await scratch();
+  service = createService({ spectraWorker: null });
+  writeFileSync(path.join(folder, 'stripes.onnx'), classifier());
+  await writeImages(folder, 'train', 240, 1);
+  await writeImages(folder, 'test', 120, 2);
+  settings = {
+    method: 'basis',
+    data: { path: 'train-images-idx3-ubyte', evaluation: 'test-images-idx3-ubyte', calibrationImages: 60 },
+    target: { kind: 'macs', value: 0.6 },
+    protect: ['first', 'head'],
+    threads: 1,
+  };
+  return () => service.dispose();
+});
+
+interface Asked {
+  readonly model?: string;
+  readonly with?: Partial<Settings>;
+  readonly signal?: AbortSignal;
+  readonly resume?: boolean;
+  onProgress?(progress: Progress): void;
+}
+
+function run({ model = 'stripes.onnx', with: more, signal, resume, onProgress }: Asked): Promise<RunResult> {
+  return service.handlers.run(
+    {
+      path: path.join(folder, model),
+      settings: settingsSchema.parse({ ...settings, ...more }),
+      folder,
+      storage: path.join(folder, 'storage'),
+      checkpoint: path.join(folder, 'checkpoint'),
+      resume,
+    },
+    { signal: signal ?? new AbortController().signal, progress: onProgress ?? (() => undefined) },
+  );
+}
+
+/** The classifier, trained: a file beside it. */
+async function trained(): Promise<string> {
+  const training = { epochs: 12, lr: 0.1, batch: 24 };
+  const { candidate } = await run({ with: { method: 'fine-tune', training } });
+  writeFileSync(path.join(folder, 'trained.onnx'), readFileSync(candidate));
+  return 'trained.onnx';
+}
+
+test('fine-tuning trains from the labels and prunes nothing', async () => {
+  const result = await run({ with: { method: 'fine-tune', training: { epochs: 12, lr: 0.1, batch: 24 } } });
+  expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.95);
+  expect(result.after.macs).toBe(result.before.macs);
+  expect(result.after.params).toBe(result.before.params);
+  expect(result.layers.map(({ action }) => action)).toEqual(['keep', 'keep', 'keep']);
+});
+
+describe('in rounds', () => {
+  const training = { epochs: 2, rounds: 3, loss: 'labels', lr: 0.05, batch: 24 } as const;
+
+  test('prunes to the target, trains in every round and reports all of it as one', async () => {
+    const seen: Progress[] = [];
+    const result = await run({ with: { training }, onProgress: (progress) => seen.push(progress) });
+    expect(result.after.macs).toBeLessThanOrEqual(0.6 * (result.before.macs ?? 0));
+    expect(result.training?.epochs).toHaveLength(6);
+    expect(result.training?.losses).toHaveLength(60);
+    const steps = seen.flatMap(({ training: now }) => (now ? [[now.step, now.steps, now.epoch]] : []));
+    expect(steps.map(([step]) => step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+    expect(steps.at(-1)).toEqual([60, 60, 6]);
+    expect(result.verification.every(({ passed }) => passed)).toBe(true);
+    expect(readdirSync(folder).filter((name) => name.startsWith('checkpoint'))).toEqual([]);
+  });
+
+  test('is resumed in the round where it was stopped, with the same bytes in the end', async () => {
+    const whole = await run({ with: { training } });
+    const abort = new AbortController();
+    const onProgress = ({ training: now }: Progress): void => {
+      if (now?.step === 33) abort.abort();
+    };
+    await expect(run({ with: { training }, signal: abort.signal, onProgress })).rejects.toMatchObject({
+      code: 'cancelled',
+    });
+    const steps: number[] = [];
+    const resumed = await run({
+      with: { training },
+      resume: true,
+      onProgress: ({ training: now }) => now && steps.push(now.step),
+    });
+    expect(Math.min(...steps)).toBe(34);
+    expect(resumed.training?.losses).toEqual(whole.training?.losses);
+    expect(Buffer.compare(readFileSync(resumed.candidate), readFileSync(whole.candidate))).toBe(0);
+  });
+
+  test('another run does not use what was left', async () => {
+    const abort = new AbortController();
+    const onProgress = ({ training: now }: Progress): void => {
+      if (now?.step === 33) abort.abort();
+    };
+    await expect(run({ with: { training }, signal: abort.signal, onProgress })).rejects.toThrow();
+    const other = { ...training, lr: 0.02 };
+    await expect(run({ with: { training: other }, resume: true })).rejects.toMatchObject({
+      code: 'checkpoint-differs',
+    });
+  });
+});
+
+describe('with a new classifier', () => {
+  /** The same images with two classes: striped or not. */
+  async function twoClasses(): Promise<Settings['data']> {
+    for (const part of ['train', 'test']) {
+      const count = part === 'train' ? 240 : 120;
+      const labels = Uint8Array.from({ length: count }, (_, i) => (i % 3 === 2 ? 1 : 0));
+      await put(folder, `two/${part}-labels-idx1-ubyte`, idxBytes([count], labels));
+      await put(folder, `two/${part}-images-idx3-ubyte`, readFileSync(path.join(folder, `${part}-images-idx3-ubyte`)));
+    }
+    return { path: 'two/train-images-idx3-ubyte', evaluation: 'two/test-images-idx3-ubyte', calibrationImages: 60 };
+  }
+
+  test('learns the classes of the data, is pruned and compared with its own unpruned form', async () => {
+    const model = await trained();
+    const data = await twoClasses();
+    const transfer = { epochs: 20, lr: 0.2 };
+    const result = await run({
+      model,
+      with: { data, transfer, training: { epochs: 4, train: 'scaling', lr: 0.05, batch: 24 } },
+    });
+    expect(result.before.accuracy?.classes).toHaveLength(2);
+    expect(result.before.accuracy?.accuracy).toBeGreaterThan(0.9);
+    expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.85);
+    expect(result.after.macs).toBeLessThan(0.6 * (result.before.macs ?? 0));
+    const facts = await service.handlers.open({ path: result.candidate }, never());
+    expect(facts.outputs[0].shape?.at(-1)).toBe(2);
+    expect(existsSync(path.join(folder, 'checkpoint.stages'))).toBe(false);
+  });
+
+  test('needs labels', async () => {
+    await put(folder, 'plain/images.idx3-ubyte', readFileSync(path.join(folder, 'train-images-idx3-ubyte')));
+    const data = { path: 'plain/images.idx3-ubyte' };
+    await expect(run({ with: { data, transfer: {} } })).rejects.toMatchObject({ code: 'labels-needed' });
+  });
+});
+
+describe('to an accuracy', () => {
+  test('prunes as far as the limit allows, and a wider limit allows no less', async () => {
+    const model = await trained();
+    const shares: number[] = [];
+    for (const value of [1, 30]) {
+      const result = await run({ model, with: { target: { kind: 'drop', value } } });
+      const [before, after] = [result.before, result.after].map(({ accuracy }) => accuracy?.accuracy ?? 0);
+      expect(before - after).toBeLessThanOrEqual(value / 100);
+      shares.push((result.after.macs ?? 0) / (result.before.macs ?? 1));
+    }
+    expect(shares[0]).toBeLessThan(0.8);
+    expect(shares[1]).toBeLessThanOrEqual(shares[0]);
+  });
+
+  test('goes on from trained models in rounds', async () => {
+    const model = await trained();
+    const training = { epochs: 1, rounds: 2, lr: 0.02, batch: 24 };
+    const result = await run({ model, with: { target: { kind: 'drop', value: 5 }, training } });
+    expect(result.after.macs).toBeLessThanOrEqual(0.8 * (result.before.macs ?? 0));
+    expect(result.training?.epochs.length).toBeGreaterThanOrEqual(1);
+  });
+
+  test('needs labels', async () => {
+    await put(folder, 'plain/images.idx3-ubyte', readFileSync(path.join(folder, 'train-images-idx3-ubyte')));
+    const data = { path: 'plain/images.idx3-ubyte' };
+    await expect(run({ with: { data, target: { kind: 'drop', value: 1 } } })).rejects.toMatchObject({
+      code: 'labels-needed',
+    });
+  });
+});
+
+test('a latency nobody can reach is said, with what comes nearest', async () => {
+  const result = await run({ with: { target: { kind: 'milliseconds', value: 1e-6 } } });
+  expect(result.warnings.join()).toMatch(/The target of 0.00 ms can't be met: the fastest trial took \d+\.\d+ ms/);
+});
+
+test.each(['taylor-per-mac', 'fisher-per-mac'] as const)('scores by %s need images', async (score) => {
+  await expect(run({ with: { data: undefined, basis: { score } } })).rejects.toMatchObject({ code: 'data-needed' });
+  const result = await run({ with: { basis: { score } } });
+  expect(result.verification.every(({ passed }) => passed)).toBe(true);
+});
+
+function never() {
+  return { signal: new AbortController().signal, progress: () => undefined };
+}
