@@ -14,7 +14,7 @@ export interface UiState {
   readonly scale: 'log' | 'linear';
   /** Axis of the training's loss. */
   readonly lossScale: 'log' | 'linear';
-  readonly overviewMetric: 'macs' | 'params' | 'bytes' | 'rank';
+  readonly overviewMetric: 'macs' | 'params' | 'bytes' | 'rank' | 'importance';
   readonly overviewOpen: boolean;
   readonly selectedLayer: string | null;
   /** Sections of the side panel that are folded. */

@@ -16,6 +16,8 @@ export class SpectraLoader {
   private readonly known = new Map<string, Spectrum | 'none' | 'failed'>();
   private readonly underWay = new Set<string>();
   private wanted: string[] = [];
+  /** Asked for when nothing on screen waits. */
+  private later: string[] = [];
   private requests = 0;
   /** Replies that belong to an earlier model are dropped. */
   private generation = 0;
@@ -39,6 +41,12 @@ export class SpectraLoader {
     this.pump();
   }
 
+  /** Replaces what is waited for after that. */
+  wantLater(layers: readonly string[]): void {
+    this.later = layers.filter((layer) => !this.known.has(layer) && !this.underWay.has(layer));
+    this.pump();
+  }
+
   retry(layer: string): void {
     this.known.delete(layer);
     this.wanted = [layer, ...this.wanted];
@@ -52,12 +60,16 @@ export class SpectraLoader {
     this.known.clear();
     this.underWay.clear();
     this.wanted = [];
+    this.later = [];
     this.requests = 0;
   }
 
   private pump(): void {
-    while (this.requests < parallelRequests && this.wanted.length > 0) {
-      const batch = this.wanted.splice(0, batchSize);
+    while (this.requests < parallelRequests) {
+      const batch = (this.wanted.length > 0 ? this.wanted : this.later).splice(0, batchSize);
+      if (batch.length === 0) return;
+      const asked = new Set(batch);
+      this.later = this.later.filter((layer) => !asked.has(layer));
       for (const layer of batch) this.underWay.add(layer);
       this.requests++;
       void this.load(batch, this.generation);

@@ -84,6 +84,7 @@ export const strings = {
       params: 'Parameters per layer',
       bytes: 'Weight bytes per layer',
       rank: 'Kept rank per layer',
+      importance: 'Importance of every basis',
     },
     metricLabel: 'What the bars show',
     toggle: 'Show or hide the chart of all layers',
@@ -96,6 +97,29 @@ export const strings = {
     description: (all: number, changed: number) => `${layers(all)}, ${exact(changed)} of them cut by the current plan.`,
     table: { layer: 'Layer', before: 'Now', after: 'After', breakEven: 'Break-even' },
     noMacs: 'MACs are unknown, so the bars show parameters.',
+  },
+  heatMap: {
+    first: 'most important basis',
+    last: 'least important',
+    cut: 'cut: what lies right of it goes',
+    row: (layer: string, kept: string) => `${layer}: ${kept} of its bases kept`,
+    description: (count: number) =>
+      `Rows: ${layers(count)}. The stronger the colour, the more important the basis; a mark shows where each layer is cut.`,
+    note: {
+      energy: 'Colour: share of the layer’s energy, by its logarithm.',
+      perMac: 'Colour: share of the layer’s energy per multiply-accumulate, by its logarithm.',
+    },
+    weightsOnly: 'Colours are of the weights; the marks are the plan’s, which also looks at the images.',
+    sampled: (count: number) => `${exact(count)} layers, evenly spread over the model.`,
+    waiting: (count: number) => `${layers(count)} to come.`,
+    table: {
+      layer: 'Layer',
+      full: 'Full rank',
+      kept: 'Kept rank',
+      strongest: 'Strongest',
+      atCut: 'At the cut',
+      weakest: 'Weakest',
+    },
   },
   layers: {
     grid: 'Layers',

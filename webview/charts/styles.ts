@@ -2,9 +2,42 @@
  * Looks of chart parts, by class. Kept is blue and filled, cut is orange and hollow or hatched, so that the two differ
  * without colour as well; lines differ by dash.
  */
-import { css } from 'lit';
+import { css, unsafeCSS } from 'lit';
+import { heatLevels } from './heatMap';
+
+/** From hardly there to the full colour. */
+const heatStyles = Array.from({ length: heatLevels }, (_, level) => {
+  const opacity = 0.06 + 0.94 * (level / (heatLevels - 1));
+  return `.chart .heat-${level} { fill: var(--kept); fill-opacity: ${opacity.toFixed(2)}; stroke: none; }`;
+}).join('\n');
 
 export const chartStyles = css`
+  ${unsafeCSS(heatStyles)}
+  .chart .heat-waiting {
+    fill: none;
+    stroke: var(--grid);
+    stroke-width: 1;
+  }
+  .chart .heat-cut,
+  .chart .heat-cut-edge {
+    fill: none;
+    stroke: var(--cut);
+    stroke-width: 2;
+  }
+  .chart .heat-cut.thin {
+    stroke-width: 4;
+  }
+  .chart .heat-cut-edge {
+    stroke: var(--page);
+    stroke-width: 5;
+  }
+  .chart .row {
+    fill: transparent;
+    stroke: none;
+  }
+  .chart .row:hover {
+    stroke: var(--fg);
+  }
   svg.chart {
     display: block;
     overflow: visible;

@@ -11,8 +11,10 @@ import { Memo } from '../memo';
 import type { UiState } from '../persisted';
 import type { Session } from '../session';
 import { strings } from '../strings';
+import { ImportanceMap } from './importanceMap';
 
-export type OverviewMetric = UiState['overviewMetric'];
+/** What the overview shows as bars, one per layer. */
+export type OverviewMetric = Exclude<UiState['overviewMetric'], 'importance'>;
 
 export const overviewStyles = css`
   .overview {
@@ -83,6 +85,7 @@ function overviewTable(rows: readonly LayerRow[], metric: OverviewMetric): DataT
 
 /** Draws the overview; keeps its parts identical while nothing changes, so that typing in a filter does not redraw it. */
 export class Overview {
+  private readonly map = new ImportanceMap();
   private readonly items = new Memo<readonly BarItem[]>();
   private readonly drawing = new Memo<(size: ChartSize) => ReturnType<typeof stackedBars>>();
   private readonly table = new Memo<() => DataTable>();
@@ -93,7 +96,15 @@ export class Overview {
     const { ui } = session;
     const macsKnown = rows.some(({ facts }) => facts.macs !== null);
     const chosen = ui.value.overviewMetric;
-    const metric = chosen === 'macs' && !macsKnown ? 'params' : chosen;
+    const open = ui.value.overviewOpen;
+    if (chosen === 'importance' && open) {
+      const map = this.map.render(session, rows, this.tools(session, chosen, macsKnown));
+      return html`<section class="overview">${map}</section>`;
+    }
+    // Nobody looks at the map: what it waits for need not come.
+    session.spectra.wantLater([]);
+    if (!open) return html`<section class="overview">${this.tools(session, chosen, macsKnown)}</section>`;
+    const metric = chosen === 'importance' || (chosen === 'macs' && !macsKnown) ? 'params' : chosen;
     const items = this.items.get([rows, metric], () => rows.map((row) => overviewItem(row, metric)));
     const { selectedLayer } = session.state;
     const selected = selectedLayer === null ? null : rows.findIndex(({ facts }) => facts.name === selectedLayer);
@@ -114,9 +125,7 @@ export class Overview {
         }),
     );
     const changed = items.filter((item) => item.cut > 0).length;
-    const open = ui.value.overviewOpen;
     const tools = this.tools(session, metric, macsKnown);
-    if (!open) return html`<section class="overview">${tools}</section>`;
     const note = this.note.get([items.length, metric, chosen], () => (size: ChartSize) => {
       const perBar = itemsPerBar(items.length, size);
       return [chosen !== metric ? strings.overview.noMacs : '', perBar > 1 ? strings.overview.merged(perBar) : '']
@@ -133,10 +142,10 @@ export class Overview {
     `;
   }
 
-  private tools({ ui }: Session, metric: OverviewMetric, macsKnown: boolean): TemplateResult {
+  private tools({ ui }: Session, metric: UiState['overviewMetric'], macsKnown: boolean): TemplateResult {
     const { overviewOpen: open } = ui.value;
     const choose = (event: Event) =>
-      ui.update({ overviewMetric: (event.target as HTMLSelectElement).value as OverviewMetric });
+      ui.update({ overviewMetric: (event.target as HTMLSelectElement).value as UiState['overviewMetric'] });
     return html`
       <div class="tools" slot="tools">
         <button type="button" class="plain" aria-expanded=${open ? 'true' : 'false'} aria-label=${strings.overview.toggle}
