@@ -14,9 +14,9 @@ const heatStyles = Array.from({ length: heatLevels }, (_, level) => {
 export const chartStyles = css`
   ${unsafeCSS(heatStyles)}
   .chart .heat-waiting {
-    fill: none;
-    stroke: var(--grid);
-    stroke-width: 1;
+    fill: var(--track);
+    fill-opacity: 0.5;
+    stroke: none;
   }
   .chart .heat-cut,
   .chart .heat-cut-edge {
