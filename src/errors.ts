@@ -766,3 +766,11 @@ export function classesUnknown({ path }: { path: string }): UserError {
     'Choose labelled data with at least two classes, or set "transfer": { "classes": … } in the recipe.',
   );
 }
+
+export function featureLayersUnknown({ globs }: { globs: readonly string[] }): UserError {
+  return new UserError(
+    'feature-layers-unknown',
+    `No layer matches ${globs.map((glob) => `'${glob}'`).join(', ')} in "featureLayers".`,
+    'List the layers with: espalier inspect <model>',
+  );
+}

@@ -3,11 +3,13 @@
  * What was trained goes back into the pruned graph under its own names.
  */
 import { createHash } from 'node:crypto';
-import { dataNeeded, labelsNeeded, tooFewImages } from '../errors';
+import { dataNeeded, featureLayersUnknown, labelsNeeded, tooFewImages } from '../errors';
 import type { Graph, ModelMetadata } from '../graph/graph';
+import { consumers } from '../graph/order';
 import type { TrainingReport, TrainingTime } from '../protocol/plan';
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
+import { matchAny, withoutMatch } from '../prune/match';
 import { quantile } from '../runtime/latency';
 import type { SessionOptions } from '../runtime/session';
 import { elementCount } from '../tensor/dtype';
@@ -155,7 +157,27 @@ async function prepare(request: ProgramRequest, signal: AbortSignal): Promise<Pr
     trainsStatistics: training.batchNorm === 'train',
     statistics,
     teacher: learnsFromOriginal(training) ? { graph: opened.model.graph, metadata } : undefined,
+    features: featuresOf(opened, training),
   });
+}
+
+/** Outputs of the layers whose names match, before and after a BatchNormalization; undefined where none is asked for. */
+function featuresOf({ model: { graph }, layers }: OpenedModel, training: TrainingSettings): string[][] | undefined {
+  const { featureLayers } = training;
+  if (training.features === 0 || featureLayers.length === 0) return undefined;
+  const unknown = withoutMatch(
+    featureLayers,
+    layers.map(({ name }) => name),
+  );
+  if (unknown.length) throw featureLayersUnknown({ globs: unknown });
+  const readers = consumers(graph);
+  const isWanted = matchAny(featureLayers);
+  return layers
+    .filter(({ name }) => isWanted(name))
+    .map(({ node }) => {
+      const normalized = (readers.get(node.outputs[0]) ?? []).filter(({ opType }) => opType === 'BatchNormalization');
+      return [node.outputs[0], ...normalized.map(({ outputs }) => outputs[0])];
+    });
 }
 
 async function newStatistics(

@@ -154,7 +154,12 @@ export const trainingSchema = z
       .min(0)
       .max(1000)
       .default(0)
-      .describe('Weight of matching the original’s last feature map when distilling.'),
+      .describe('Weight of matching the original’s feature maps when distilling.'),
+    featureLayers: z
+      .array(z.string().min(1).max(1024))
+      .max(1000)
+      .default([])
+      .describe('Names or globs of the layers whose outputs are matched; the last feature map when there are none.'),
     labelSmoothing: z.number().min(0).lt(1).default(0).describe('Spreads this share of each label over all classes.'),
     lr: z.number().gt(0).max(10).default(0.01).describe('Learning rate at its highest.'),
     schedule: z

@@ -12,7 +12,7 @@ export interface ObjectiveSettings {
   /** Weight of the labels beside the teacher, 0 to 1. */
   readonly labelShare: number;
   readonly temperature: number;
-  /** Weight of matching the teacher's last feature map. */
+  /** Weight of matching the teacher's feature maps. */
   readonly features: number;
   readonly labelSmoothing: number;
 }
@@ -26,7 +26,7 @@ export const LABELS = 'training/labels';
  * @throws UserError `not-a-classifier` when the loss needs classes and the first output has none
  */
 export function objectiveOf(
-  { outputs, feature }: Pick<PreparedModel, 'outputs' | 'feature'>,
+  { outputs, features }: Pick<PreparedModel, 'outputs' | 'features'>,
   settings: ObjectiveSettings,
 ): (g: GraphBuilder) => Objective {
   const [first] = outputs;
@@ -53,7 +53,7 @@ export function objectiveOf(
     const loss = weightedSum(g, [
       { weight: share, loss: byLabels },
       { weight: 1 - share, loss: byTeacher },
-      { weight: feature ? settings.features : 0, loss: () => featureMatching(g, feature ? [feature] : []) },
+      { weight: features.length ? settings.features : 0, loss: () => featureMatching(g, features) },
     ]);
     const wanted = labels ?? (teacher && classes !== null ? g.reshape(g.argMax(teacher, 1), [-1]) : null);
     return {

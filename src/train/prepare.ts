@@ -33,6 +33,11 @@ export interface ModelToTrain {
   readonly statistics?: ReadonlyMap<string, Tensor>;
   /** The model to learn from, if any; it reads the same inputs. */
   readonly teacher?: { readonly graph: Graph; readonly metadata: ModelMetadata };
+  /**
+   * Values to match with the teacher's of the same name: for each, names it may have, as normalization that is folded
+   * into a layer takes that layer's own output away. The last feature map when absent.
+   */
+  readonly features?: readonly (readonly string[])[];
 }
 
 export interface OutputPair {
@@ -51,8 +56,8 @@ export interface PreparedModel {
   readonly trainables: readonly Trainable[];
   readonly tracked: readonly TrackedTensor[];
   readonly outputs: readonly OutputPair[];
-  /** The last value with spatial axes that model and teacher share; null when there is none. */
-  readonly feature: { readonly value: string; readonly target: string } | null;
+  /** Values to match: those asked for, else the last one with spatial axes; only what model and teacher share. */
+  readonly features: readonly { readonly value: string; readonly target: string }[];
   /** New values of the model's own stored tensors, in float32, new statistics included. @param tensors what a program has trained and tracked */
   stored(tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor>;
   /** The model alone as the program sees it, for inference, with these values. */
@@ -95,10 +100,14 @@ export async function prepareModel(model: ModelToTrain): Promise<PreparedModel> 
       value: beforeSoftmax(student, name),
       target: nameOf(teacherGraph ? beforeSoftmax(teacherGraph, teacherGraph.outputs[i].name) : null),
     })),
-    feature:
+    features:
       teacher && teacherGraph && joined
-        ? lastShared(student, forward.shapes, teacherGraph, teacher.shapes, joined.nameOf)
-        : null,
+        ? sharedFeatures(
+            { graph: student, shapes: forward.shapes },
+            { graph: teacherGraph, shapes: teacher.shapes },
+            model.features,
+          ).map((value) => ({ value, target: joined.nameOf(value) }))
+        : [],
     stored: (tensors) => new Map([...(model.statistics ?? []), ...storedTensors(stored, tensors, pairs)]),
     inference: (tensors) => withStored(plain, tensors),
   };
@@ -119,21 +128,29 @@ function storedTensors(
   return found;
 }
 
-/** The last value of equal name and shape with spatial axes. */
-function lastShared(
-  student: Graph,
-  studentShapes: ReadonlyMap<string, Shape>,
-  teacher: Graph,
-  teacherShapes: ReadonlyMap<string, Shape>,
-  nameOf: (value: string) => string,
-): { value: string; target: string } | null {
-  const known = new Set(teacher.nodes.flatMap((node) => node.outputs));
-  const isFeature = (value: string): boolean => {
-    const [a, b] = [studentShapes.get(value), teacherShapes.get(value)];
-    return known.has(value) && !!a && !!b && a.length > 2 && String(a) === String(b) && a.slice(2).some((n) => n !== 1);
+interface Shaped {
+  readonly graph: Graph;
+  readonly shapes: ReadonlyMap<string, Shape>;
+}
+
+/** Values of equal name and shape in both: those wanted, else the last one with spatial axes. */
+function sharedFeatures(
+  student: Shaped,
+  teacher: Shaped,
+  wanted: readonly (readonly string[])[] | undefined,
+): readonly string[] {
+  const made = ({ graph }: Shaped): Set<string> => new Set(graph.nodes.flatMap((node) => node.outputs));
+  const [own, others] = [made(student), made(teacher)];
+  const isShared = (value: string): boolean => {
+    const [a, b] = [student.shapes.get(value), teacher.shapes.get(value)];
+    return own.has(value) && others.has(value) && !!a && !!b && String(a) === String(b);
   };
-  const value = student.nodes.flatMap((node) => node.outputs).findLast(isFeature);
-  return value ? { value, target: nameOf(value) } : null;
+  if (wanted) return wanted.flatMap((names) => names.find(isShared) ?? []);
+  const isMap = (value: string): boolean => {
+    const shape = student.shapes.get(value) ?? [];
+    return shape.length > 2 && shape.slice(2).some((size) => size !== 1);
+  };
+  return [...own].filter((value) => isMap(value) && isShared(value)).slice(-1);
 }
 
 type FloatType = 'float32' | 'float64' | 'float16' | 'bfloat16';

@@ -111,6 +111,22 @@ test('its time is known before it starts', async () => {
   expect(trainedParams).toBe(result.training?.trainedParams);
 });
 
+test('feature maps of chosen layers are matched, and a name that matches none is an error', async () => {
+  settings = { ...settings, target: { kind: 'macs', value: 0.3 }, basis: { refit: false } };
+  const training = { epochs: 1, lr: 0.02, batch: 24 };
+  const losses: number[] = [];
+  for (const more of [{}, { features: 1 }, { features: 1, featureLayers: ['first', 'sec*'] }]) {
+    const result = await run({ training: { ...training, ...more } });
+    losses.push(result.training?.losses[0] ?? Number.NaN);
+  }
+  // 'first' is not pruned: matched at the start, it halves the mean.
+  expect(losses[1]).toBeGreaterThan(losses[0]);
+  expect((losses[2] - losses[0]) / (losses[1] - losses[0])).toBeGreaterThan(0.4);
+  expect(losses[2]).not.toBe(losses[1]);
+  const wrong = run({ training: { ...training, features: 1, featureLayers: ['third'] } });
+  await expect(wrong).rejects.toMatchObject({ code: 'feature-layers-unknown' });
+});
+
 describe('is refused', () => {
   test('with labels asked for and none there', async () => {
     await put(folder, 'plain/images.idx3-ubyte', readFileSync(path.join(folder, 'train-images-idx3-ubyte')));
