@@ -774,3 +774,11 @@ export function featureLayersUnknown({ globs }: { globs: readonly string[] }): U
     'List the layers with: espalier inspect <model>',
   );
 }
+
+export function latencyNotReachable({ target, fastest }: { target: string; fastest: string }): UserError {
+  return new UserError(
+    'latency-not-reachable',
+    `The target of ${target} can't be met: the fastest trial, with nearly everything pruned, took ${fastest}.`,
+    'Ask for less, unlock layers, or prune to a share of the multiply-accumulates instead.',
+  );
+}

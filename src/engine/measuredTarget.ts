@@ -4,7 +4,7 @@
  * nor trained.
  */
 import path from 'node:path';
-import { shapesUnknown } from '../errors';
+import { latencyNotReachable, shapesUnknown } from '../errors';
 import { writeOnnx } from '../formats/onnx/write';
 import type { LatencyFacts } from '../protocol/facts';
 import type { PruneSettings } from '../protocol/recipe';
@@ -22,23 +22,15 @@ const LEAST_SHARE = 0.05;
 /** Seconds of measuring per trial. */
 const SECONDS = 1;
 
-export interface MeasuredSettings {
-  readonly settings: PruneSettings;
-  /** Why the target is not met, and what comes nearest; null when it is met. */
-  readonly shortfall: string | null;
-}
-
 /**
  * The settings with a target of latency replaced by the largest share of multiply-accumulates that meets it, and the
  * multiple that allows it. Other targets stay.
- * @throws UserError `shapes-unknown` when the model can't be run
+ * @throws UserError `shapes-unknown` when the model can't be run, `latency-not-reachable`
  */
-export async function measuredSettings(scene: Scene, context: RequestContext): Promise<MeasuredSettings> {
+export async function measuredSettings(scene: Scene, context: RequestContext): Promise<PruneSettings> {
   const { settings, base, session, tools } = scene;
   const { kind, value } = settings.target;
-  if ((kind !== 'latency' && kind !== 'milliseconds') || settings.method === 'fine-tune') {
-    return { settings, shortfall: null };
-  }
+  if ((kind !== 'latency' && kind !== 'milliseconds') || settings.method === 'fine-tune') return settings;
   const options = { ...session, seconds: SECONDS, signal: context.signal };
   const timing = await timingFeeds(base, options);
   if (!timing) throw shapesUnknown({ reason: base.shapes.reason ?? 'they are not known' });
@@ -67,7 +59,7 @@ export async function measuredSettings(scene: Scene, context: RequestContext): P
   const text = (measured: number): string =>
     kind === 'latency' ? `${(100 * measured).toFixed(0)} % of the time` : `${measured.toFixed(2)} ms`;
   let best: PruneSettings | null = null;
-  let fastest: { settings: PruneSettings; found: number } | null = null;
+  let fastest = Number.POSITIVE_INFINITY;
   for (const [m, multiple] of multiples.entries()) {
     let [low, high] = [LEAST_SHARE, 1];
     for (let i = 0; i < HALVINGS; i++) {
@@ -80,7 +72,7 @@ export async function measuredSettings(scene: Scene, context: RequestContext): P
         message: `${(100 * share).toFixed(0)} % of the multiply-accumulates in multiples of ${multiple}: ${text(found)}`,
         fraction: (m + (i + 1) / HALVINGS) / multiples.length,
       });
-      if (!fastest || found < fastest.found) fastest = { settings: asked, found };
+      fastest = Math.min(fastest, found);
       if (found <= value) {
         if (!best || best.target.value < share) best = asked;
         low = share;
@@ -88,12 +80,8 @@ export async function measuredSettings(scene: Scene, context: RequestContext): P
       else high = share;
     }
   }
-  if (best) return { settings: best, shortfall: null };
-  const { settings: nearest, found } = fastest as { settings: PruneSettings; found: number };
-  return {
-    settings: nearest,
-    shortfall: `The target of ${text(value)} can't be met: the fastest trial took ${text(found)}.`,
-  };
+  if (!best) throw latencyNotReachable({ target: text(value), fastest: text(fastest) });
+  return best;
 }
 
 /** Multiples worth trying where the runtime computes channels in blocks of so many. */

@@ -83,7 +83,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       transfer && inputs
         ? await withNewClassifier({ ...start, inputs }, transfer, within(context, shares.adapt))
         : opened;
-    const { settings, shortfall } = await measuredSettings({ ...start, base }, within(context, shares.search));
+    const settings = await measuredSettings({ ...start, base }, within(context, shares.search));
     const scene: Scene = { ...start, base, settings };
     const {
       from,
@@ -142,7 +142,6 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       seconds: (performance.now() - started) / 1000,
       device,
       warnings: [
-        shortfall,
         projection.shortfall,
         ...(projection.unmatched ?? []).map((glob) => `No layer matches '${glob}': that setting changed nothing.`),
         accuracy?.[0].warning ?? null,
