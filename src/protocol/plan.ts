@@ -1,7 +1,8 @@
 /** Projections, runs and their results: what the screen and the command line show of pruning. */
 import type { AccuracyFacts, LatencyFacts, Totals } from './facts';
 
-export type LayerAction = 'keep' | 'factorize';
+/** `narrow`: it loses channels of its inputs or outputs. */
+export type LayerAction = 'keep' | 'factorize' | 'narrow';
 
 /** What the current settings would do to one layer. */
 export interface LayerProjection {
@@ -11,6 +12,8 @@ export interface LayerProjection {
   readonly reason: string | null;
   /** Kept rank per block; the full rank for a layer left alone. */
   readonly rank: number;
+  /** Output channels that stay; absent where none can be removed. */
+  readonly channels?: number;
   readonly params: number;
   readonly macs: number | null;
   readonly bytes: number;
@@ -18,10 +21,53 @@ export interface LayerProjection {
   readonly error: number;
 }
 
+/** Channels that can only be removed together, and what the current settings would do to them. */
+export interface GroupProjection {
+  /** Of its first layer. */
+  readonly name: string;
+  /** How many channels it has, and how many stay. */
+  readonly channels: number;
+  readonly kept: number;
+  /** Outputs of its first layer that make one channel. */
+  readonly block: number;
+  readonly members: readonly { readonly layer: string; readonly role: 'producer' | 'follower' | 'consumer' }[];
+  /** Why none of its channels is removed; null when some are. */
+  readonly reason: string | null;
+  /** Why removing a channel is not the same as a channel of zeros; null when it is. */
+  readonly inexact: string | null;
+  /** What removing one channel alone saves, on average; macs null when unknown. */
+  readonly perChannel: { readonly macs: number | null; readonly params: number };
+}
+
+/** Importance of each channel of a group under the current settings. */
+export interface GroupDetail {
+  readonly group: string;
+  /** By which criterion; null when the channels have no scores yet. */
+  readonly criterion: string | null;
+  readonly importance: Float64Array;
+  /** 1 where the channel stays. */
+  readonly kept: Uint8Array;
+}
+
+/** How much the outputs suffer when a group loses channels, measured. */
+export interface Sensitivity {
+  /** Shares of channels removed, rising. */
+  readonly ratios: readonly number[];
+  readonly groups: readonly {
+    readonly name: string;
+    /** Per ratio: points of accuracy lost, or the mean divergence of the class probabilities without labels. */
+    readonly damage: readonly number[];
+  }[];
+  readonly unit: 'accuracy' | 'divergence';
+  readonly images: number;
+}
+
 export interface Projection {
   readonly before: Totals;
   readonly after: Totals;
   readonly layers: readonly LayerProjection[];
+  /** Groups of coupled channels, for methods that remove channels. */
+  readonly groups?: readonly GroupProjection[];
   /** Which basis the scores come from; activations need a calibration first. */
   readonly basis: 'weights' | 'activations';
   /** Set when the target can't be met: what stands in the way and what is reached instead. */

@@ -106,6 +106,81 @@ export const basisOptionsSchema = z
   })
   .strict();
 
+export const channelOptionsSchema = z
+  .object({
+    criterion: z
+      .enum(['auto', 'l1', 'l2', 'bn-scale', 'fpgm', 'taylor', 'fisher', 'activation', 'lasso', 'random'])
+      .default('auto')
+      .describe(
+        'What makes a channel important: the size of its weights (l1, l2); the scale of its normalization; its distance from the other filters (fpgm); what the loss would change by without it, squared per batch (taylor) or per image (fisher); the size of its activations; what the next layer needs of it (lasso); or chance, for comparison. auto: fisher when there are images, else l2.',
+      ),
+    aggregate: z
+      .enum(['sum', 'mean'])
+      .default('sum')
+      .describe('How the scores of coupled layers become one score of a channel.'),
+    normalize: z
+      .enum(['auto', 'none', 'mean', 'largest', 'sum'])
+      .default('auto')
+      .describe(
+        'What a group’s scores are divided by before groups are compared. auto: their mean for what is measured in weights or activations, nothing for changes of the loss.',
+      ),
+    perMac: z.boolean().default(true).describe('Compare scores per multiply-accumulate that a channel costs.'),
+    allocation: z
+      .enum(['global', 'uniform', 'sensitivity'])
+      .default('global')
+      .describe(
+        'Where channels are removed: wherever they matter least; the same share everywhere; or by how much the outputs suffer, measured group by group. The last needs images.',
+      ),
+    mostRemoved: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.9)
+      .describe('Largest share of a group’s channels that may be removed.'),
+    inexact: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Also remove channels that a normalization measures across (widths of transformers): what is left then computes something slightly different even for channels of zeros.',
+      ),
+    compensate: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Put what removed channels carry on average into the biases of the layers that read them. Needs images.',
+      ),
+    reconstruct: z
+      .boolean()
+      .default(true)
+      .describe('Fit the layers that read removed channels again by least squares, one after another. Needs images.'),
+    ridge: z.number().min(0).max(1).default(1e-4).describe('Ridge term of that fit, relative to the mean diagonal.'),
+  })
+  .strict();
+
+export const doubleOptionsSchema = z
+  .object({
+    order: z
+      .enum(['channel-first', 'basis-first'])
+      .default('channel-first')
+      .describe('Which of the two methods prunes first.'),
+    channelShare: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.5)
+      .describe('How much of the reduction, as a factor, falls to the channels; the rest to the bases.'),
+    trainBetween: z.boolean().default(true).describe('Train after the first method too.'),
+  })
+  .strict();
+
+export const groupOverrideSchema = z
+  .object({
+    match: z.string().min(1).max(1024).describe('Name of a group of coupled channels (its first layer), or a glob.'),
+    ratio: z.number().min(0).max(1).optional().describe('Keep this share of the channels.'),
+    keep: z.boolean().optional().describe('true leaves the group as it is.'),
+  })
+  .strict();
+
 export const dataSchema = z
   .object({
     path: relativePath.describe('Dataset for calibration and, when labelled, evaluation; relative to the recipe.'),
@@ -232,24 +307,33 @@ export const recipeSchema = z
       .describe('Sizes for inputs with free dimensions, e.g. { "input": [1, 3, 224, 224] }.'),
     data: dataSchema.optional(),
     method: z
-      .enum(['basis', 'fine-tune'])
-      .describe('basis: fewer bases per layer. fine-tune: training alone, nothing is pruned.'),
+      .enum(['basis', 'channel', 'double', 'fine-tune'])
+      .describe(
+        'basis: fewer bases per layer. channel: fewer channels, in groups that belong together. double: both, one after the other. fine-tune: training alone, nothing is pruned.',
+      ),
     transfer: transferSchema
       .optional()
       .describe('Give the model a new classifier for the classes of the data, before anything is pruned.'),
     basis: basisOptionsSchema.prefault({}),
+    channel: channelOptionsSchema.prefault({}),
+    double: doubleOptionsSchema.prefault({}),
     target: targetSchema,
     training: trainingSchema.optional().describe('Training after pruning, to recover accuracy.'),
     multiple: z
       .union([z.literal(1), z.literal(4), z.literal(8), z.literal(16), z.literal(32)])
       .default(1)
-      .describe('Ranks are rounded to a multiple of this.'),
+      .describe('Ranks and numbers of channels are rounded to a multiple of this.'),
     protect: z
       .array(z.string().min(1).max(1024))
       .max(10_000)
       .default([])
       .describe('Globs of layers that stay as they are.'),
     layers: z.array(layerOverrideSchema).max(100_000).default([]).describe('Per-layer overrides; the last match wins.'),
+    groups: z
+      .array(groupOverrideSchema)
+      .max(100_000)
+      .default([])
+      .describe('Overrides per group of coupled channels; the last match wins.'),
     seed: z.int().min(0).max(0xffffffff).default(0),
     device: z.enum(['auto', 'cpu', 'webgpu', 'cuda', 'directml', 'coreml']).default('cpu'),
     threads: z.int().min(0).max(1024).default(0).describe('0: as many as the machine has.'),
@@ -266,6 +350,9 @@ export type PruneTarget = z.infer<typeof targetSchema>;
 export type LayerOverride = z.infer<typeof layerOverrideSchema>;
 export type TransferSettings = z.infer<typeof transferSchema>;
 export type TrainingSettings = z.infer<typeof trainingSchema>;
+export type ChannelOptions = z.infer<typeof channelOptionsSchema>;
+export type DoubleOptions = z.infer<typeof doubleOptionsSchema>;
+export type GroupOverride = z.infer<typeof groupOverrideSchema>;
 export type BasisOptions = z.infer<typeof basisOptionsSchema>;
 export type PreprocessingInput = z.infer<typeof preprocessingSchema>;
 

@@ -3,31 +3,17 @@
 import { seededRandom } from '../../../src/linalg/random';
 import type { AccuracyFacts, DatasetFacts, LatencyFacts, ModelFacts } from '../../../src/protocol/facts';
 import type { Projection, RunResult, TrainingReport } from '../../../src/protocol/plan';
-import { type PruneSettings, trainingSchema } from '../../../src/protocol/recipe';
+import { type PruneSettings, settingsSchema, trainingSchema } from '../../../src/protocol/recipe';
 import type { RunSummary, TrainingCurve } from '../../../src/protocol/runs';
 import type { SessionState } from '../../../src/protocol/view';
 
-export const settings: PruneSettings = {
+export const settings: PruneSettings = settingsSchema.parse({
   method: 'basis',
-  basis: {
-    basis: 'auto',
-    score: 'energy-per-mac',
-    foldBatchNorm: true,
-    refit: true,
-    finish: 'two-layers',
-    breakEven: 0.95,
-    ridge: 1e-5,
-  },
+  basis: { foldBatchNorm: true },
   target: { kind: 'macs', value: 0.6 },
-  multiple: 1,
   protect: ['stem*'],
-  layers: [],
-  seed: 0,
-  device: 'cpu',
-  threads: 0,
-  shapes: undefined,
   data: { path: 'data/cifar10/test_batch.bin', calibrationImages: 512 },
-};
+});
 
 const classes = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'];
 
