@@ -78,6 +78,39 @@ export function shapesUnknown({ reason }: { reason: string }): UserError {
   );
 }
 
+export function channelGroupUnknown({ group, found }: { group: string; found: readonly string[] }): UserError {
+  const some = found.slice(0, 5).map((name) => `'${name}'`);
+  return new UserError(
+    'channel-group-unknown',
+    `The model has no group of channels '${group}'; it has ${some.join(', ') || 'none'}${found.length > 5 ? ', …' : ''}.`,
+    'The plan belongs to another model, or to another version of this one. Make it again.',
+  );
+}
+
+export function channelUnknown(place: { group: string; channel: number; count: number }): UserError {
+  return new UserError(
+    'channel-unknown',
+    `The group '${place.group}' has channels 0 to ${place.count - 1}, but the plan removes ${place.channel}.`,
+    'The plan belongs to another model, or to another version of this one. Make it again.',
+  );
+}
+
+export function channelsAllRemoved({ group }: { group: string }): UserError {
+  return new UserError(
+    'channels-all-removed',
+    `The plan removes every channel of the group '${group}'.`,
+    'Leave at least one.',
+  );
+}
+
+export function channelGroupFixed({ group, reason }: { group: string; reason: string }): UserError {
+  return new UserError(
+    'channel-group-fixed',
+    `The channels of '${group}' can't be removed: ${reason}.`,
+    'Leave this group out of the plan.',
+  );
+}
+
 export function datasetNotFound(path: string): UserError {
   return new UserError(
     'dataset-not-found',

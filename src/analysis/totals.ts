@@ -15,10 +15,22 @@ export interface StoredTotals {
   readonly bytes: number;
   /** How many nodes (and graph outputs) read each stored tensor of the top-level graph, also through Identity, Transpose and the like. */
   readonly uses: ReadonlyMap<string, number>;
+  /** Every read of a stored tensor by a node of the top-level graph, and what it counts as there. */
+  readonly reads: readonly StoredRead[];
+}
+
+export interface StoredRead {
+  readonly ref: TensorRef;
+  /** The node that reads it as it is stored: an Identity or the like where there is one on the way. */
+  readonly reader: GraphNode;
+  /** Index of that node's input. */
+  readonly input: number;
+  /** Statistics count in bytes only; settings do not count. */
+  readonly role: 'parameter' | 'statistic' | 'setting';
 }
 
 export function storedTotals(graph: Graph): StoredTotals {
-  const tally: Tally = { graphs: [graph], parameters: new Map(), statistics: new Map(), uses: new Map() };
+  const tally: Tally = { graphs: [graph], parameters: new Map(), statistics: new Map(), uses: new Map(), reads: [] };
   visit({ graph, producer: producers(graph), outer: null }, tally);
   let params = 0;
   let bytes = 0;
@@ -29,7 +41,7 @@ export function storedTotals(graph: Graph): StoredTotals {
   for (const [key, ref] of tally.statistics) {
     if (!tally.parameters.has(key)) bytes += byteLength(ref.dtype, elementCount(ref.dims));
   }
-  return { params, bytes, uses: tally.uses };
+  return { params, bytes, uses: tally.uses, reads: tally.reads };
 }
 
 interface Tally {
@@ -38,6 +50,7 @@ interface Tally {
   readonly parameters: Map<string, TensorRef>;
   readonly statistics: Map<string, TensorRef>;
   readonly uses: Map<string, number>;
+  readonly reads: StoredRead[];
 }
 
 /** Counts a read and returns the tensor's key: its name, after the graph's number when it lies in a subgraph. */
@@ -56,9 +69,12 @@ function visit(scope: Scope, tally: Tally): void {
       const stored = storedWeight(scope, name);
       if (!stored) continue;
       const key = countUse(tally, stored);
-      if (!isParameterLike(stored.ref, node, i, stored.via)) continue;
-      if (!settings?.includes(i)) tally.parameters.set(key, stored.ref);
-      else if (node.opType === 'BatchNormalization') tally.statistics.set(key, stored.ref);
+      const role = roleOf(stored, node, i, settings);
+      if (role === 'parameter') tally.parameters.set(key, stored.ref);
+      if (role === 'statistic') tally.statistics.set(key, stored.ref);
+      const reader = stored.via[0] ?? node;
+      const input = stored.via.length ? 0 : i;
+      if (scope.outer === null) tally.reads.push({ ref: stored.ref, reader, input, role });
     }
     for (const child of subgraphs(node)) {
       tally.graphs.push(child.graph);
@@ -69,6 +85,17 @@ function visit(scope: Scope, tally: Tally): void {
     const stored = storedWeight(scope, name);
     if (stored) countUse(tally, stored);
   }
+}
+
+function roleOf(
+  { ref, via }: StoredWeight,
+  node: GraphNode,
+  input: number,
+  settings?: readonly number[],
+): StoredRead['role'] {
+  if (!isParameterLike(ref, node, input, via)) return 'setting';
+  if (!settings?.includes(input)) return 'parameter';
+  return node.opType === 'BatchNormalization' ? 'statistic' : 'setting';
 }
 
 /** Float tensors that are no scalar constants; integers only where an operator reads them as quantized weights. */

@@ -68,9 +68,10 @@ export async function decompose(
   const readers = consumers(graph);
   const byName = new Map(opened.layers.map((layer) => [layer.name, layer]));
   const parts: Part[] = [];
-  for (const [i, cut] of plan.cuts.entries()) {
+  const cuts = plan.cuts.filter((cut) => cut.kind === 'factorize');
+  for (const [i, cut] of cuts.entries()) {
     context.signal.throwIfAborted();
-    context.progress({ phase: 'decompose', message: `Splitting ${cut.layer}`, fraction: (0.3 * i) / plan.cuts.length });
+    context.progress({ phase: 'decompose', message: `Splitting ${cut.layer}`, fraction: (0.3 * i) / cuts.length });
     await new Promise(setImmediate); // lets a cancel arrive
     const layer = byName.get(cut.layer);
     if (!layer) throw layerUnknown({ layer: cut.layer, path: opened.model.path });

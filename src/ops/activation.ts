@@ -4,6 +4,7 @@
  * Source: the ONNX operator pages.
  */
 import { attribute, type GraphNode } from '../graph/graph';
+import { alongAxes, broadcast, type CoupledNode, sameAxes, type Tie } from './coupling';
 import { axisOf, type GradientBuilder, type NodeGradient } from './gradient';
 import type { OpDef } from './op';
 
@@ -13,6 +14,7 @@ const setting = (node: GraphNode, name: string, otherwise: number): number =>
 
 /** An operator with dX = dY · derivative. */
 const elementwise = (derivative: (op: NodeGradient, g: GradientBuilder) => string): OpDef => ({
+  couplings: sameAxes,
   gradient: (op, g) => [g.mul(op.dY, derivative(op, g))],
 });
 
@@ -26,11 +28,13 @@ export const Relu: OpDef = gate(({ Y }, g) => g.greater(Y, 0));
 export const Clip: OpDef = { settings: [1, 2], ...gate(({ X, Y }, g) => g.equal(X, Y)) };
 
 export const LeakyRelu: OpDef = {
+  couplings: sameAxes,
   gradient: ({ node, X, dY }, g) => [g.where(g.greater(X, 0), dY, g.mul(dY, setting(node, 'alpha', 0.01)))],
 };
 
 /** x < 0: slope·x */
 export const PRelu: OpDef = {
+  couplings: broadcast,
   gradient(op, g) {
     const { X, dY } = op;
     const slope = op.inputs[1];
@@ -62,11 +66,13 @@ export const Tanh: OpDef = elementwise(({ Y }, g) => g.sub(1, g.square(Y)));
 
 /** x ≤ 0: α·exp(x) = y + α */
 export const Elu: OpDef = {
+  couplings: sameAxes,
   gradient: ({ node, X, Y, dY }, g) => [g.where(g.greater(X, 0), dY, g.mul(dY, g.add(Y, setting(node, 'alpha', 1))))],
 };
 
 /** γ·x for x > 0, else γα(exp(x) − 1), whose derivative is y + γα */
 export const Selu: OpDef = {
+  couplings: sameAxes,
   gradient({ node, X, Y, dY }, g) {
     const alpha = setting(node, 'alpha', 1.6732632423543772);
     const gamma = setting(node, 'gamma', 1.0507009873554805);
@@ -76,6 +82,7 @@ export const Selu: OpDef = {
 
 /** x ≤ 0: α(exp(x/α) − 1), whose derivative is exp(x/α) = y/α + 1 */
 export const Celu: OpDef = {
+  couplings: sameAxes,
   gradient: ({ node, X, Y, dY }, g) => [
     g.where(g.greater(X, 0), dY, g.mul(dY, g.add(g.mul(Y, 1 / setting(node, 'alpha', 1)), 1))),
   ],
@@ -116,18 +123,26 @@ export const Mish: OpDef = elementwise(({ X }, g) => {
 
 export const Exp: OpDef = elementwise(({ Y }) => Y);
 /** 1/x */
-export const Log: OpDef = { gradient: ({ X, dY }, g) => [g.div(dY, X)] };
+export const Log: OpDef = { couplings: sameAxes, gradient: ({ X, dY }, g) => [g.div(dY, X)] };
 /** 1/(2y) */
-export const Sqrt: OpDef = { gradient: ({ Y, dY }, g) => [g.div(g.mul(dY, 0.5), Y)] };
-export const Neg: OpDef = { gradient: ({ dY }, g) => [g.neg(dY)] };
+export const Sqrt: OpDef = { couplings: sameAxes, gradient: ({ Y, dY }, g) => [g.div(g.mul(dY, 0.5), Y)] };
+export const Neg: OpDef = { couplings: sameAxes, gradient: ({ dY }, g) => [g.neg(dY)] };
 export const Abs: OpDef = elementwise(({ X }, g) => g.sign(X));
 /** −1/x² = −y² */
 export const Reciprocal: OpDef = elementwise(({ Y }, g) => g.neg(g.square(Y)));
 export const Sin: OpDef = elementwise(({ X }, g) => g.emit('Cos', [X]));
 export const Cos: OpDef = elementwise(({ X }, g) => g.neg(g.emit('Sin', [X])));
 
+/** What a distribution is taken over stays whole: one axis, and before opset 13 all axes from there on. */
+function besideDistribution(op: CoupledNode): Tie[] {
+  const rank = op.inputs[0].length;
+  const axis = axisOf(op.node, rank, op.opset >= 13 ? -1 : 1);
+  return alongAxes(op, (at) => (op.opset >= 13 ? at !== axis : at < axis));
+}
+
 /** y_i = exp(x_i)/Σ exp(x_j): dX = Y·(dY − Σ dY·Y) */
 export const Softmax: OpDef = {
+  couplings: besideDistribution,
   gradient({ node, X, Y, dY }, g) {
     const axis = axisOf(node, g.rank(X), -1);
     return [g.mul(Y, g.sub(dY, g.reduceSum(g.mul(dY, Y), [axis])))];
@@ -136,6 +151,7 @@ export const Softmax: OpDef = {
 
 /** dX = dY − exp(Y)·Σ dY */
 export const LogSoftmax: OpDef = {
+  couplings: besideDistribution,
   gradient({ node, X, Y, dY }, g) {
     const axis = axisOf(node, g.rank(X), -1);
     return [g.sub(dY, g.mul(g.exp(Y), g.reduceSum(dY, [axis])))];

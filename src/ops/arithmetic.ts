@@ -3,6 +3,7 @@
  * Source: the ONNX operator pages; the derivatives stand beside the rules.
  */
 import { dataTypes } from '../tensor/dtype';
+import { alongAxes, broadcast, input, sameAxes, type Tie } from './coupling';
 import type { GradientBuilder, NodeGradient } from './gradient';
 import type { GradientRule, OpDef } from './op';
 
@@ -13,16 +14,19 @@ function operand(op: NodeGradient, g: GradientBuilder, input: number, flow: () =
 
 /** d(a + b) = da + db */
 export const Add: OpDef = {
+  couplings: broadcast,
   gradient: (op, g) => [operand(op, g, 0, () => op.dY), operand(op, g, 1, () => op.dY)],
 };
 
 /** d(a − b) = da − db */
 export const Sub: OpDef = {
+  couplings: broadcast,
   gradient: (op, g) => [operand(op, g, 0, () => op.dY), operand(op, g, 1, () => g.neg(op.dY))],
 };
 
 /** d(a·b) = b·da + a·db */
 export const Mul: OpDef = {
+  couplings: broadcast,
   gradient: (op, g) => [
     operand(op, g, 0, () => g.mul(op.dY, op.inputs[1])),
     operand(op, g, 1, () => g.mul(op.dY, op.inputs[0])),
@@ -31,6 +35,7 @@ export const Mul: OpDef = {
 
 /** d(a/b) = da/b − (a/b)·db/b */
 export const Div: OpDef = {
+  couplings: broadcast,
   gradient(op, g) {
     const quotient = g.div(op.dY, op.inputs[1]);
     return [operand(op, g, 0, () => quotient), operand(op, g, 1, () => g.neg(g.mul(quotient, op.Y)))];
@@ -39,6 +44,7 @@ export const Div: OpDef = {
 
 /** d(x^p) = p·x^(p−1)·dx + x^p·ln(x)·dp, the latter only where x > 0. */
 export const Pow: OpDef = {
+  couplings: broadcast,
   settings: [1],
   gradient(op, g) {
     const [X, P] = op.inputs;
@@ -72,14 +78,16 @@ const chosen: GradientRule = (op, g) => {
   return hits.map((hit, i) => operand(op, g, i, () => g.mul(share, hit)));
 };
 
-export const Max: OpDef = { gradient: chosen };
-export const Min: OpDef = { gradient: chosen };
+export const Max: OpDef = { couplings: broadcast, gradient: chosen };
+export const Min: OpDef = { couplings: broadcast, gradient: chosen };
 
 export const Sum: OpDef = {
+  couplings: broadcast,
   gradient: (op, g) => op.inputs.map((_, i) => operand(op, g, i, () => op.dY)),
 };
 
 export const Mean: OpDef = {
+  couplings: broadcast,
   gradient(op, g) {
     const share = g.mul(op.dY, 1 / op.inputs.length);
     return op.inputs.map((_, i) => operand(op, g, i, () => share));
@@ -87,6 +95,7 @@ export const Mean: OpDef = {
 };
 
 export const Where: OpDef = {
+  couplings: broadcast,
   gradient: (op, g) => [
     null,
     operand(op, g, 1, () => g.where(op.inputs[0], op.dY, 0)),
@@ -94,10 +103,18 @@ export const Where: OpDef = {
   ],
 };
 
-export const Identity: OpDef = { gradient: ({ dY }) => [dY] };
+export const Identity: OpDef = { couplings: sameAxes, gradient: ({ dY }) => [dY] };
 
 export const Cast: OpDef = {
+  couplings: sameAxes,
   gradient: ({ X, dY }, g) => [dataTypes[g.typeOf(X)].kind === 'float' ? g.cast(dY, g.typeOf(X)) : null],
 };
 
-export const CastLike: OpDef = { gradient: (op, g) => [(Cast.gradient as GradientRule)(op, g)[0], null] };
+export const CastLike: OpDef = {
+  // Of the second input only the type is read.
+  couplings: (op) => [
+    ...alongAxes(op, () => true),
+    ...op.inputs[1].map((units, axis): Tie => ({ units, places: [input(1, axis)] })),
+  ],
+  gradient: (op, g) => [(Cast.gradient as GradientRule)(op, g)[0], null],
+};

@@ -2,13 +2,22 @@
  * Operators through which no gradient flows: what they give does not depend on the values of floats they read, or only
  * in steps. Source: the ONNX operator pages.
  */
+import { broadcast, input, output, sameAxes } from './coupling';
+import { constantOfShape } from './movementCouplings';
 import type { OpDef } from './op';
 
 const none: OpDef = { gradient: 'none' };
+const eachElement: OpDef = { gradient: 'none', couplings: sameAxes };
+const eachPair: OpDef = { gradient: 'none', couplings: broadcast };
+/** Only sizes are read: what follows from them is worked out where it is used. */
+const sizes: OpDef = {
+  gradient: 'none',
+  couplings: ({ inputs: [X] }) => X.map((units, axis) => ({ units, places: [input(0, axis)] })),
+};
 
 // Shapes and positions.
-export const Shape = none;
-export const Size = none;
+export const Shape = sizes;
+export const Size = sizes;
 export const ArgMax = none;
 export const ArgMin = none;
 export const NonZero = none;
@@ -16,27 +25,31 @@ export const NonMaxSuppression = none;
 export const OneHot: OpDef = { settings: [1, 2], gradient: 'none' };
 
 // Comparison and logic.
-export const Equal = none;
-export const Greater = none;
-export const GreaterOrEqual = none;
-export const Less = none;
-export const LessOrEqual = none;
-export const And = none;
-export const Or = none;
-export const Not = none;
-export const Xor = none;
-export const IsInf = none;
-export const IsNaN = none;
+export const Equal = eachPair;
+export const Greater = eachPair;
+export const GreaterOrEqual = eachPair;
+export const Less = eachPair;
+export const LessOrEqual = eachPair;
+export const And = eachPair;
+export const Or = eachPair;
+export const Not = eachElement;
+export const Xor = eachPair;
+export const IsInf = eachElement;
+export const IsNaN = eachElement;
 
 // Steps: constant wherever they have a derivative.
-export const Ceil = none;
-export const Floor = none;
-export const Round = none;
-export const Sign = none;
+export const Ceil = eachElement;
+export const Floor = eachElement;
+export const Round = eachElement;
+export const Sign = eachElement;
 
 // Made without reading values.
-export const Constant = none;
-export const ConstantOfShape = none;
+export const Constant: OpDef = {
+  gradient: 'none',
+  // A stored tensor like any other.
+  couplings: ({ outputs: [Y] }) => Y.map((units, axis) => ({ units, places: [output(0, axis)] })),
+};
+export const ConstantOfShape: OpDef = { gradient: 'none', ...constantOfShape };
 export const EyeLike = none;
 export const Range: OpDef = { settings: [0, 1, 2], gradient: 'none' };
 export const RandomNormal = none;

@@ -4,6 +4,7 @@
  */
 import { attribute, type GraphNode, int } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
+import { type CoupledNode, input, output, type Resized, type Tie, ties } from './coupling';
 import { type GradientBuilder, type NodeGradient, range } from './gradient';
 import type { LayerRule, NodeShapes, OpDef } from './op';
 import { beforeOf, conv, patches, spatial, transposedConv, type Window, windowOf } from './window';
@@ -31,7 +32,59 @@ function convMacs(weightInput: number) {
   };
 }
 
+/**
+ * Channels of a convolution in G groups. Either whole groups go, or the same channels of every group do: each group must
+ * keep as many as the others.
+ */
+function channels(op: CoupledNode, weight: { readonly outputs: number; readonly inputs: number }): Tie[] {
+  const [X, W] = op.inputs;
+  const [Y] = op.outputs;
+  const groups = groupsOf(op.node);
+  const [C, M] = [X[1] / groups, Y[1] / groups];
+  const isChoice = groups > 1;
+  /** Places of units that an axis holds once for each group, where it is not the weight's axis within a group. */
+  const each = (axis: number, within: number): { outer?: number } => (W[axis] === within ? {} : { outer: groups });
+  const block = (axis: number, within: number): Tie['places'] =>
+    W[axis] === within ? [] : [input(1, axis, { inner: within })];
+  return ties(op, [
+    { units: X[0], places: [input(0, 0), output(0, 0)] },
+    ...(isChoice
+      ? [
+          {
+            units: groups,
+            places: [
+              input(0, 1, { inner: C }),
+              output(0, 1, { inner: M }),
+              ...block(weight.inputs, C),
+              ...block(weight.outputs, M),
+              input(2, 0, { inner: M }),
+            ],
+            isChoice,
+          },
+        ]
+      : []),
+    {
+      units: C,
+      places: [input(0, 1, { outer: groups }), input(1, weight.inputs, each(weight.inputs, C))],
+      across: 'sum',
+      isChoice,
+    },
+    {
+      units: M,
+      places: [
+        output(0, 1, { outer: groups }),
+        input(1, weight.outputs, each(weight.outputs, M)),
+        input(2, 0, { outer: groups }),
+      ],
+      isChoice,
+    },
+  ]);
+}
+
 export const Conv: OpDef = {
+  couplings: (op) => channels(op, { outputs: 0, inputs: 1 }),
+  // The weight has the channels of one group.
+  resized: ({ node, newInputs: [X, W] }) => newGroups(node, X[1] / W[1]),
   layer: { weight: 1, bias: 2, matrices: convMatrices },
   macs: convMacs(1),
   gradient(op, g) {
@@ -47,19 +100,29 @@ export const Conv: OpDef = {
   },
 };
 
+function newGroups(node: GraphNode, groups: number): Resized {
+  return groupsOf(node) === groups ? {} : { attributes: { group: groups } };
+}
+
+const integers = (): string => 'it multiplies integers: prune the float model, then quantize it again';
+
 export const ConvInteger: OpDef = {
+  couplings: integers,
   settings: [2, 3],
   layer: { weight: 1, matrices: convMatrices, quantization: () => ({ zero: 3, axis: 0 }) },
   macs: convMacs(1),
 };
 
 export const QLinearConv: OpDef = {
+  couplings: integers,
   settings: [1, 2, 4, 5, 6, 7],
   layer: { weight: 3, bias: 8, matrices: convMatrices, quantization: () => ({ scale: 4, zero: 5, axis: 0 }) },
   macs: convMacs(3),
 };
 
 export const ConvTranspose: OpDef = {
+  couplings: (op) => channels(op, { outputs: 1, inputs: 0 }),
+  resized: ({ node, newInputs: [, W], newOutputs: [Y] }) => newGroups(node, Y[1] / W[1]),
   layer: {
     weight: 1,
     bias: 2,

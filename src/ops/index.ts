@@ -9,7 +9,7 @@ import * as normalization from './normalization';
 import type { OpDef } from './op';
 import * as pooling from './pooling';
 import * as reduction from './reduction';
-import { Resize } from './resize';
+import { Resize, Upsample } from './resize';
 import * as settings from './settings';
 
 const table = {
@@ -30,6 +30,7 @@ const table = {
   MatMulInteger,
   QLinearMatMul,
   Resize,
+  Upsample,
 } satisfies Record<string, OpDef>;
 
 /** The rules of a standard-domain operator, if Espalier has any. */

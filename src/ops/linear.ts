@@ -4,10 +4,32 @@
  */
 import { attribute, float, type GraphNode, int } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
+import { type CoupledNode, input, output, type Place, type Tie, ties } from './coupling';
 import { type GradientBuilder, type NodeGradient, range, type Shape } from './gradient';
 import type { LayerRule, NodeShapes, OpDef } from './op';
 
+/** Y = A'·B' + C: the inner axis is summed over, rows and columns go through. */
+function gemmTies(op: CoupledNode): Tie[] {
+  const [A, B, C] = op.inputs;
+  const [rowsOfA, columnsOfB] = [
+    attribute(op.node, 'transA', 'int') === 1 ? 1 : 0,
+    attribute(op.node, 'transB', 'int') === 1 ? 0 : 1,
+  ];
+  /** The bias may have one row, one column or one number for all. */
+  const bias = (fromEnd: number, size: number): Place[] => {
+    const axis = (C?.length ?? 0) - fromEnd;
+    return axis >= 0 && C[axis] === size ? [input(2, axis)] : [];
+  };
+  const [rows, columns] = [A[rowsOfA], B[columnsOfB]];
+  return ties(op, [
+    { units: A[1 - rowsOfA], places: [input(0, 1 - rowsOfA), input(1, 1 - columnsOfB)], across: 'sum' },
+    { units: columns, places: [input(1, columnsOfB), output(0, 1), ...bias(1, columns)] },
+    { units: rows, places: [input(0, rowsOfA), output(0, 0), ...bias(2, rows)] },
+  ]);
+}
+
 export const Gemm: OpDef = {
+  couplings: gemmTies,
   layer: {
     weight: 1,
     bias: 2,
@@ -56,7 +78,30 @@ function matMulMacs(left: number) {
   };
 }
 
+/** The last axis of A meets the last but one of B; the axes before are batches, with broadcasting. */
+function matMulTies(op: CoupledNode): Tie[] {
+  const [A, B] = op.inputs;
+  const [Y] = op.outputs;
+  const [rows, columns] = [A.length > 1 ? 1 : 0, B.length > 1 ? 1 : 0];
+  const inner = A.length - 1;
+  const batches = Y.length - rows - columns;
+  const all: Tie[] = [
+    { units: A[inner], places: [input(0, inner), input(1, Math.max(B.length - 2, 0))], across: 'sum' },
+  ];
+  if (rows) all.push({ units: A[inner - 1], places: [input(0, inner - 1), output(0, batches)] });
+  if (columns) all.push({ units: B[B.length - 1], places: [input(1, B.length - 1), output(0, Y.length - 1)] });
+  for (let axis = 0; axis < batches; axis++) {
+    const places = op.inputs.flatMap((dims, i) => {
+      const at = axis - (batches - (dims.length - 2));
+      return at >= 0 && dims[at] === Y[axis] ? [input(i, at)] : [];
+    });
+    all.push({ units: Y[axis], places: [...places, output(0, axis)] });
+  }
+  return ties(op, all);
+}
+
 export const MatMul: OpDef = {
+  couplings: matMulTies,
   layer: { weight: [1, 0], matrices: matMulMatrices },
   macs: matMulMacs(0),
   gradient: (op, g) => [op.wants(0) ? leftGradient(op, g) : null, op.wants(1) ? rightGradient(op, g) : null],
@@ -121,7 +166,11 @@ function rightGradient(op: NodeGradient, g: GradientBuilder): string {
     ? g.reshapeLike(g.reduceSum(product, range(0, shape.length - 2)), B)
     : g.sumTo(product, shape, B);
 }
+
+const integers = (): string => 'it multiplies integers: prune the float model, then quantize it again';
+
 export const MatMulInteger: OpDef = {
+  couplings: integers,
   settings: [2, 3],
   layer: {
     weight: [1, 0],
@@ -132,6 +181,7 @@ export const MatMulInteger: OpDef = {
   macs: matMulMacs(0),
 };
 export const QLinearMatMul: OpDef = {
+  couplings: integers,
   settings: [1, 2, 4, 5, 6, 7],
   layer: {
     weight: [3, 0],

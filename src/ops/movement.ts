@@ -6,16 +6,19 @@
 import type { AxisSlice } from '../graph/builder';
 import { attribute, int } from '../graph/graph';
 import { toFloat64 } from '../tensor/tensor';
+import { reshaped, sameAxes } from './coupling';
 import { type AxisMatrix, axisOf, fromFront, type GradientBuilder, range, type Shape } from './gradient';
+import * as couplings from './movementCouplings';
 import type { OpDef } from './op';
 
 const sameElements: OpDef = { gradient: ({ X, dY }, g) => [g.reshapeLike(dY, X)] };
-export const Reshape: OpDef = sameElements;
-export const Flatten: OpDef = sameElements;
-export const Squeeze: OpDef = sameElements;
-export const Unsqueeze: OpDef = sameElements;
+export const Reshape: OpDef = { ...sameElements, ...couplings.reshape };
+export const Flatten: OpDef = { ...sameElements, couplings: reshaped };
+export const Squeeze: OpDef = { ...sameElements, ...couplings.squeeze };
+export const Unsqueeze: OpDef = { ...sameElements, couplings: reshaped };
 
 export const Transpose: OpDef = {
+  ...couplings.transpose,
   gradient({ node, X, dY }, g) {
     const perm = attribute(node, 'perm', 'ints') ?? range(0, g.rank(X)).reverse();
     return [
@@ -29,6 +32,7 @@ export const Transpose: OpDef = {
 
 /** The mask says which elements were kept; those were scaled up to make up for the others. */
 export const Dropout: OpDef = {
+  couplings: sameAxes,
   settings: [1, 2],
   gradient(op, g) {
     const training = g.setting(op.node, 2)?.[0] ?? 0;
@@ -49,6 +53,7 @@ function lengths(g: GradientBuilder, values: readonly string[], axis: number): s
 }
 
 export const Concat: OpDef = {
+  ...couplings.concat,
   gradient({ node, inputs, Y, dY }, g) {
     const axis = axisOf(node, g.rank(Y), 0);
     const types = inputs.map((input) => g.typeOf(input));
@@ -57,6 +62,7 @@ export const Concat: OpDef = {
 };
 
 export const Split: OpDef = {
+  ...couplings.split,
   gradient: ({ node, X, outputs, dOutputs }, g) => [
     g.concat(
       outputs.map((output, i) => dOutputs[i] ?? g.zerosLike(output)),
@@ -66,6 +72,7 @@ export const Split: OpDef = {
 };
 
 export const Slice: OpDef = {
+  ...couplings.slice,
   settings: [1, 2, 3, 4],
   gradient({ node, X, Y, dY }, g) {
     const starts = g.setting(node, 1) ?? [];
@@ -141,6 +148,7 @@ function dilate(
 
 /** Constant padding is cut off again; the other modes copy elements, whose gradients are added up. */
 export const Pad: OpDef = {
+  ...couplings.pad,
   settings: [1, 2, 3],
   gradient({ node, X, Y, dY }, g) {
     const rank = g.rank(X);
@@ -200,10 +208,11 @@ function sourceOf(mode: string, i: number, size: number): number {
   }
 }
 
-export const Expand: OpDef = { gradient: ({ X, Y, dY }, g) => [g.sumTo(dY, g.shape(Y), X)] };
+export const Expand: OpDef = { ...couplings.expand, gradient: ({ X, Y, dY }, g) => [g.sumTo(dY, g.shape(Y), X)] };
 
 /** Every axis seen as [copies, size]: the copies are summed. */
 export const Tile: OpDef = {
+  ...couplings.tile,
   settings: [1],
   gradient({ node, X, dY }, g) {
     const repeats = g.setting(node, 1) as number[];
@@ -217,6 +226,7 @@ export const Tile: OpDef = {
 const SELECTION_ELEMENTS = 2 ** 16;
 
 export const Gather: OpDef = {
+  ...couplings.gather,
   gradient(op, g) {
     const { node, X, Y, dY } = op;
     const indices = op.inputs[1];
@@ -268,6 +278,7 @@ export const GatherElements: OpDef = {
 
 /** In mode DCR the two are each other's inverse; CRD has its channels before the block. */
 export const DepthToSpace: OpDef = {
+  ...couplings.depthToSpace,
   gradient({ node, X, dY }, g) {
     const block = attribute(node, 'blocksize', 'int') as number;
     if ((attribute(node, 'mode', 'string') ?? 'DCR') === 'DCR') {
@@ -280,5 +291,6 @@ export const DepthToSpace: OpDef = {
 };
 
 export const SpaceToDepth: OpDef = {
+  ...couplings.spaceToDepth,
   gradient: ({ node, dY }, g) => [g.emit('DepthToSpace', [dY], { blocksize: node.attributes.get('blocksize') })],
 };

@@ -7,6 +7,7 @@
 import { noGradient } from '../errors';
 import { attribute, type GraphNode, nodeLabel } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
+import { alongAxes, type CoupledNode, input, output, type Tie, ties } from './coupling';
 import { type AxisMatrix, axisOf, type GradientBuilder, type NodeGradient, onlyFirstOutput, range } from './gradient';
 import type { OpDef } from './op';
 
@@ -105,7 +106,23 @@ function batchMoments(
   return { mean, variance: g.reduceMean(g.square(centred), axes, false) };
 }
 
+/** Vectors of parameters of a normalization over [N, C, ...]. */
+const vectors = (op: CoupledNode, options = {}): Tie['places'] =>
+  op.inputs.slice(1).map((_, i) => input(i + 1, 0, options));
+
+/** Batch, and channels with their parameters; what is behind them goes through, or into the statistics. */
+function channelTies(op: CoupledNode, behind: Pick<Tie, 'across'>): Tie[] {
+  const all = op.inputs[0].map((units, axis): Tie => {
+    const places = [input(0, axis), output(0, axis)];
+    if (axis !== 1) return { units, places, ...(axis > 1 ? behind : {}) };
+    // Further outputs are statistics of the channels.
+    return { units, places: [...places, ...vectors(op), ...op.outputs.slice(1).map((_, i) => output(i + 1, 0))] };
+  });
+  return ties(op, all);
+}
+
 export const BatchNormalization: OpDef = {
+  couplings: (op) => channelTies(op, {}),
   // Mean and variance: running statistics, which the field does not count as parameters.
   settings: [3, 4],
   gradient: (op, g) =>
@@ -113,6 +130,7 @@ export const BatchNormalization: OpDef = {
 };
 
 export const InstanceNormalization: OpDef = {
+  couplings: (op) => channelTies(op, { across: 'statistics' }),
   gradient(op, g) {
     const { node, X, dY } = op;
     const rank = g.rank(X);
@@ -127,7 +145,26 @@ export const InstanceNormalization: OpDef = {
   },
 };
 
+/** Everything from the axis on is normalized together, with parameters that may be broadcast. */
+function layerTies(op: CoupledNode): Tie[] {
+  const [X, ...parameters] = op.inputs;
+  const first = axisOf(op.node, X.length, -1);
+  const all = X.map((units, axis): Tie => {
+    if (axis < first) return { units, places: [input(0, axis), ...op.outputs.map((_, i) => output(i, axis))] };
+    const places = parameters.flatMap((dims, i) => {
+      const at = axis - (X.length - dims.length);
+      return dims[at] === units ? [input(i + 1, at)] : [];
+    });
+    return { units, places: [input(0, axis), output(0, axis), ...places], across: 'statistics' };
+  });
+  return ties(op, all);
+}
+
+/** Without the mean. */
+export const RMSNormalization: OpDef = { couplings: layerTies };
+
 export const LayerNormalization: OpDef = {
+  couplings: layerTies,
   gradient(op, g) {
     onlyFirstOutput(op);
     const { node, X, Y, dY } = op;
@@ -143,7 +180,46 @@ export const LayerNormalization: OpDef = {
 };
 
 /** Channels in groups, each normalized over its channels and positions. */
+/** Whole groups go, or the same channels of every group, which changes the statistics. */
+function groupTies(op: CoupledNode): Tie[] {
+  const [X, scale] = op.inputs;
+  const groups = attribute(op.node, 'num_groups', 'int') ?? 1;
+  const within = X[1] / groups;
+  // Before opset 21 there is one scale for each group.
+  const perGroup = scale[0] === groups && within > 1;
+  return ties(op, [
+    ...alongAxes(op, (axis) => axis === 0),
+    ...alongAxes(op, (axis) => axis > 1).map((tie): Tie => ({ ...tie, across: 'statistics' })),
+    {
+      units: groups,
+      places: [
+        input(0, 1, { inner: within }),
+        output(0, 1, { inner: within }),
+        ...vectors(op, perGroup ? {} : { inner: within }),
+      ],
+      isChoice: true,
+    },
+    {
+      units: within,
+      places: [
+        input(0, 1, { outer: groups }),
+        output(0, 1, { outer: groups }),
+        ...(perGroup ? [] : vectors(op, { outer: groups })),
+      ],
+      across: 'statistics',
+      isChoice: true,
+    },
+  ]);
+}
+
 export const GroupNormalization: OpDef = {
+  couplings: groupTies,
+  resized(op) {
+    const groups = attribute(op.node, 'num_groups', 'int') ?? 1;
+    const within = op.inputs[0][1] / groups;
+    const left = new Set(op.kept('input', 0, 1).map((position) => Math.floor(position / within))).size;
+    return left === groups ? {} : { attributes: { num_groups: left } };
+  },
   gradient(op, g) {
     const { node, X, dY } = op;
     const gamma = op.inputs[1];
@@ -171,6 +247,8 @@ export const GroupNormalization: OpDef = {
  * dX = dY·s^(−β) − 2αβ/size·x·Σ (dY·x·s^(−β−1)), the sum over the same neighbours (runtimes take odd sizes only).
  */
 export const LRN: OpDef = {
+  couplings: (op) =>
+    alongAxes(op, () => true).map((tie): Tie => (tie.places[0].axis === 1 ? { ...tie, across: 'statistics' } : tie)),
   gradient({ node, X, dY }, g) {
     const shape = g.shape(X);
     const channels = g.size(X, 1);
@@ -193,3 +271,20 @@ function neighbours(channels: number, reach: number): AxisMatrix {
   );
   return { rows: channels, cols: channels, values };
 }
+
+/** Norms of vectors along one axis. */
+export const LpNormalization: OpDef = {
+  couplings(op) {
+    const axis = axisOf(op.node, op.inputs[0].length, -1);
+    return alongAxes(op, () => true).map((tie): Tie => (tie.places[0].axis === axis ? { ...tie, across: 'sum' } : tie));
+  },
+};
+
+export const MeanVarianceNormalization: OpDef = {
+  couplings(op) {
+    const axes = attribute(op.node, 'axes', 'ints') ?? [0, 2, 3];
+    return alongAxes(op, () => true).map(
+      (tie): Tie => (axes.includes(tie.places[0].axis) ? { ...tie, across: 'statistics' } : tie),
+    );
+  },
+};

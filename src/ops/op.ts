@@ -3,6 +3,7 @@
  * A rule is a pure function of the node and of shapes.
  */
 import type { GraphNode } from '../graph/graph';
+import type { CouplingRule, ResizeRule } from './coupling';
 import type { GradientBuilder, NodeGradient } from './gradient';
 
 /** Shapes of the values a node reads and writes; null where unknown. */
@@ -58,4 +59,8 @@ export interface OpDef {
   macs?(node: GraphNode, shapes: NodeShapes): number | null;
   /** `none`: the operator has no gradient, or a gradient of zero everywhere. Absent: it is not supported. */
   readonly gradient?: GradientRule | 'none';
+  /** Which channels of its tensors go together. Absent: what this operator reads and writes keeps its channels. */
+  readonly couplings?: CouplingRule;
+  /** On operators that state sizes, positions or group counts themselves. */
+  readonly resized?: ResizeRule;
 }

@@ -4,12 +4,14 @@
  */
 import { attribute } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
+import { leadingAxes } from './coupling';
 import { type AxisMatrix, type GradientBuilder, range } from './gradient';
 import type { OpDef } from './op';
 import { gather, patches, spatial, type Window, windowOf } from './window';
 
 /** Each element spreads evenly over the window it is the mean of. */
 export const AveragePool: OpDef = {
+  couplings: leadingAxes,
   gradient({ node, X, Y, dY }, g) {
     const kernel = attribute(node, 'kernel_shape', 'ints') as readonly number[];
     const window = windowOf(node, kernel, spatial(g, X), spatial(g, Y));
@@ -47,6 +49,7 @@ function meanMatrix(window: Window, i: number, countsPadding: boolean, end: numb
 }
 
 export const GlobalAveragePool: OpDef = {
+  couplings: leadingAxes,
   gradient({ X, Y, dY }, g) {
     const mean = g.mul(dY, 1 / elementCount(spatial(g, X)));
     return [g.expandLike(mean, g.shape(Y), X)];
@@ -54,6 +57,8 @@ export const GlobalAveragePool: OpDef = {
 };
 
 export const MaxPool: OpDef = {
+  // Indices count through all channels.
+  couplings: (op) => (op.node.outputs[1] ? 'it also gives the places of the largest elements' : leadingAxes(op)),
   gradient({ node, X, Y, dY }, g) {
     const kernel = attribute(node, 'kernel_shape', 'ints') as readonly number[];
     const window = windowOf(node, kernel, spatial(g, X), spatial(g, Y));
@@ -88,9 +93,13 @@ function firstLargest(g: GradientBuilder, values: string, count: number, spatial
 }
 
 export const GlobalMaxPool: OpDef = {
+  couplings: leadingAxes,
   gradient({ X, dY }, g) {
     const count = elementCount(spatial(g, X));
     const largest = firstLargest(g, g.reshape(X, [-1, count]), count, 0);
     return [g.reshapeLike(g.mul(largest, g.reshape(dY, [-1, 1])), X)];
   },
 };
+
+export const LpPool: OpDef = { couplings: leadingAxes };
+export const GlobalLpPool: OpDef = { couplings: leadingAxes };

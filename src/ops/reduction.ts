@@ -3,6 +3,7 @@
  * (or none, when the node says so). Source: the ONNX operator pages, from opset 18 on.
  */
 import { attribute, int } from '../graph/graph';
+import { alongAxes, type CoupledNode, type CouplingRule, input, namedAxes, output, type Tie, ties } from './coupling';
 import { fromFront, type GradientBuilder, type NodeGradient, range, type Shape } from './gradient';
 import type { OpDef } from './op';
 
@@ -11,6 +12,31 @@ function reducedAxes({ node, X }: NodeGradient, g: GradientBuilder): number[] {
   const axes = g.setting(node, 1) ?? [];
   if (axes.length) return axes.map((axis) => fromFront(axis, rank));
   return attribute(node, 'noop_with_empty_axes', 'int') === 1 ? [] : range(0, rank);
+}
+
+/** Axes that are reduced end here; what their units have in common is said by `across`. */
+const reduces =
+  (across: Tie['across']): CouplingRule =>
+  (op) => {
+    const rank = op.inputs[0].length;
+    const axes = axesOfReduction(op);
+    if (!axes) return 'its axes depend on the data';
+    const keeps = attribute(op.node, 'keepdims', 'int') !== 0;
+    let removed = 0;
+    const all = op.inputs[0].map((units, axis): Tie => {
+      if (!axes.includes(axis)) return { units, places: [input(0, axis), output(0, axis - removed)] };
+      if (!keeps) removed++;
+      return { units, places: [input(0, axis)], across };
+    });
+    return ties(op, rank === 0 ? [] : all);
+  };
+
+function axesOfReduction(op: CoupledNode): number[] | undefined {
+  const rank = op.inputs[0].length;
+  const axes = namedAxes(op, 1, rank);
+  if (axes?.length) return axes;
+  if (!axes && op.node.inputs[1]) return undefined;
+  return attribute(op.node, 'noop_with_empty_axes', 'int') === 1 ? [] : range(0, rank);
 }
 
 /** A value of the output's shape with the reduced axes kept as size 1, and that shape. */
@@ -41,7 +67,11 @@ function counted(op: NodeGradient, g: GradientBuilder, axes: readonly number[]):
 }
 
 /** An operator whose gradient is dY, spread over what was reduced, times a factor. */
-const scaled = (factor: (op: NodeGradient & { kept(value: string): string }, g: GradientBuilder) => string): OpDef => ({
+const scaled = (
+  across: Tie['across'],
+  factor: (op: NodeGradient & { kept(value: string): string }, g: GradientBuilder) => string,
+): OpDef => ({
+  couplings: reduces(across),
   gradient(op, g) {
     const axes = reducedAxes(op, g);
     const keep = kept(op, g, axes);
@@ -50,6 +80,7 @@ const scaled = (factor: (op: NodeGradient & { kept(value: string): string }, g: 
 });
 
 export const ReduceSum: OpDef = {
+  couplings: reduces('sum'),
   gradient(op, g) {
     const axes = reducedAxes(op, g);
     return [spread(op, g, axes, kept(op, g, axes)(op.dY))];
@@ -57,6 +88,7 @@ export const ReduceSum: OpDef = {
 };
 
 export const ReduceMean: OpDef = {
+  couplings: reduces('statistics'),
   gradient(op, g) {
     const axes = reducedAxes(op, g);
     return [spread(op, g, axes, kept(op, g, axes)(g.div(op.dY, counted(op, g, axes))))];
@@ -65,6 +97,7 @@ export const ReduceMean: OpDef = {
 
 /** The largest (or smallest) elements share the gradient evenly, as in PyTorch's amax and amin. */
 const extreme: OpDef = {
+  couplings: reduces('statistics'),
   gradient(op, g) {
     const axes = reducedAxes(op, g);
     const keep = kept(op, g, axes);
@@ -76,20 +109,25 @@ export const ReduceMax: OpDef = extreme;
 export const ReduceMin: OpDef = extreme;
 
 /** |x| */
-export const ReduceL1: OpDef = scaled(({ X }, g) => g.sign(X));
+export const ReduceL1: OpDef = scaled('sum', ({ X }, g) => g.sign(X));
 /** y = √Σx²: x/y, and 0 where y is 0 */
-export const ReduceL2: OpDef = scaled(({ X, Y, kept }, g) => {
+export const ReduceL2: OpDef = scaled('sum', ({ X, Y, kept }, g) => {
   const norm = kept(Y);
   return g.div(X, g.add(norm, g.mask(g.equal(norm, 0), g.typeOf(Y))));
 });
 /** x² */
-export const ReduceSumSquare: OpDef = scaled(({ X }, g) => g.mul(X, 2));
+export const ReduceSumSquare: OpDef = scaled('sum', ({ X }, g) => g.mul(X, 2));
 /** ln Σ exp x: exp(x − y) */
-export const ReduceLogSumExp: OpDef = scaled(({ X, Y, kept }, g) => g.exp(g.sub(X, kept(Y))));
+export const ReduceLogSumExp: OpDef = scaled('statistics', ({ X, Y, kept }, g) => g.exp(g.sub(X, kept(Y))));
 
 /** Along one axis, every element reaches the sums from its own place on: the gradient is summed from the other side. */
 export const CumSum: OpDef = {
   settings: [1],
+  couplings(op) {
+    const axis = op.numbers(1)?.[0];
+    if (axis === undefined) return 'its axis depends on the data';
+    return alongAxes(op, (at) => at !== fromFront(axis, op.inputs[0].length));
+  },
   gradient: ({ node, dY }, g) => [
     g.emit('CumSum', [dY, node.inputs[1]], {
       exclusive: node.attributes.get('exclusive'),

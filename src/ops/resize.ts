@@ -6,11 +6,24 @@
  */
 import { noGradient } from '../errors';
 import { attribute, type GraphNode, nodeLabel } from '../graph/graph';
+import { alongAxes, type ResizeRule } from './coupling';
 import { type AxisMatrix, fromFront, type GradientBuilder, range } from './gradient';
 import type { OpDef } from './op';
 
+/** Sizes, where they are stated rather than scales. */
+const resized: ResizeRule = (op) => {
+  const sizes = op.numbers(3);
+  if (!sizes?.length) return {};
+  const rank = op.inputs[0].length;
+  const axes = attribute(op.node, 'axes', 'ints')?.map((axis) => fromFront(axis, rank)) ?? range(0, rank);
+  return { inputs: { 3: axes.map((axis) => op.newOutputs[0][axis]) } };
+};
+
 export const Resize: OpDef = {
   settings: [1, 2, 3],
+  // Axes that keep their size are copied.
+  couplings: (op) => alongAxes(op, (axis) => op.inputs[0][axis] === op.outputs[0][axis]),
+  resized,
   gradient({ node, X, Y, dY }, g) {
     const rank = g.rank(X);
     const axes = (attribute(node, 'axes', 'ints') ?? range(0, rank)).map((axis) => fromFront(axis, rank));
@@ -28,6 +41,9 @@ export const Resize: OpDef = {
     return [value];
   },
 };
+
+/** Resize in its first form. */
+export const Upsample: OpDef = { settings: [1], couplings: Resize.couplings };
 
 /** Scales of the resized axes when the node has them; sizes stand for scales of their own otherwise. */
 function scalesOf(node: GraphNode, g: GradientBuilder): number[] | undefined {

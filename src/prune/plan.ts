@@ -14,7 +14,15 @@ export interface FactorizeCut {
   readonly finish: 'two-layers' | 'recombined';
 }
 
-export type Cut = FactorizeCut;
+export interface RemoveChannelsCut {
+  readonly kind: 'removeChannels';
+  /** Name of a group of coupled channels. */
+  readonly group: string;
+  /** Numbers of the channels that go; at least one must stay. */
+  readonly channels: readonly number[];
+}
+
+export type Cut = FactorizeCut | RemoveChannelsCut;
 
 export interface Plan {
   readonly cuts: readonly Cut[];
