@@ -112,6 +112,13 @@ export function elapsed(seconds: number): string {
   return `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${pad(total % 60)}${space}h`;
 }
 
+const moment = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
+
+/** Milliseconds since 1970 as local date and time: "17 May 2026, 09:07". */
+export function dateTime(time: number): string {
+  return moment.format(time);
+}
+
 /** How long something takes, as one says it: "0.21 s", "45 s", "4 min", "1 h 20 min". */
 export function duration(seconds: number): string {
   if (seconds < 59.5) return milliseconds(seconds < 10 ? seconds * 1000 : Math.round(seconds) * 1000);

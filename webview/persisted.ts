@@ -3,7 +3,7 @@ import type { HostApi } from './client';
 import type { SortOrder } from './layers';
 
 export interface UiState {
-  readonly view: 'layers' | 'results';
+  readonly view: 'layers' | 'results' | 'runs';
   readonly filter: string;
   /** Operator to show; '' for all. */
   readonly operator: string;

@@ -117,14 +117,20 @@ export class Session {
     if (!this.selecting) void this.sendSelection();
   }
 
-  /** A request whose answer is a state patch; a refusal is shown. */
-  act<M extends ViewMethod>(method: M, params: ViewParams<M>): void {
-    this.client.request(method, params).catch((error: unknown) => this.fail(error));
+  /** A request whose answer is a state patch; a refusal is shown. Resolves to whether it was done. */
+  async act<M extends ViewMethod>(method: M, params: ViewParams<M>): Promise<boolean> {
+    try {
+      await this.client.request(method, params);
+      return true;
+    } catch (error) {
+      this.fail(error);
+      return false;
+    }
   }
 
   dismissError(): void {
     this.problem = null;
-    if (this.host.error !== null) this.act('dismissError', {});
+    if (this.host.error !== null) void this.act('dismissError', {});
     this.notify();
   }
 

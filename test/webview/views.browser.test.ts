@@ -449,6 +449,67 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     await page.close();
   });
 
+  test.each(everyTheme)('axe has nothing to say about runs, importance and a training’s results: %s', async (theme) => {
+    const page = await open({ view: 'editor', scenario: 'trained', theme, height: 1500 });
+    for (const tab of [/^Runs/, 'Results']) {
+      await page.getByRole('tab', { name: tab }).click();
+      await settled(page);
+      await page.screenshot({ path: path.join(screenshots, `${tab === 'Results' ? 'trained' : 'runs'}-${theme}.png`) });
+      expect(await violations(page)).toEqual([]);
+    }
+    await page.getByRole('tab', { name: 'Layers' }).click();
+    await page.getByLabel('What the bars show').selectOption('importance');
+    await settled(page);
+    await page.screenshot({ path: path.join(screenshots, `heat-map-${theme}.png`) });
+    expect(await violations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  test('runs: from mark to mark by keys, opened with Enter, acted on in the list', async () => {
+    const page = await open({ view: 'editor', scenario: 'trained' });
+    await page.getByRole('tab', { name: 'Runs (9)' }).click();
+    const mark = page.locator('espalier-runs .mark[tabindex="0"]');
+    expect(await mark.getAttribute('data-run')).toBe('run-1');
+    await mark.focus();
+    await page.keyboard.press('Home');
+    await expect.poll(() => mark.getAttribute('data-run')).toBe('run-5');
+    expect(await page.locator('espalier-runs .callout').textContent()).toContain('basis · 30 % MACs');
+    await page.keyboard.press('ArrowRight');
+    await expect.poll(() => mark.getAttribute('data-run')).toBe('run-6');
+    await page.keyboard.press('Enter');
+    await page.getByRole('tab', { name: 'Results', selected: true }).waitFor();
+    expect((await requests(page, 'openRun')).map(({ params }) => params)).toEqual([{ id: 'run-6' }]);
+
+    await page.getByRole('tab', { name: /^Runs/ }).click();
+    await page.getByRole('button', { name: 'Use Settings: basis · 80 % MACs' }).click();
+    await page.getByRole('button', { name: 'Save…: basis · 80 % MACs' }).click();
+    await page.getByRole('button', { name: 'Delete: basis · 80 % MACs' }).click();
+    await settled(page);
+    for (const method of ['useRunSettings', 'saveRun', 'deleteRun'] as const)
+      expect((await requests(page, method)).map(({ params }) => params)).toEqual([{ id: 'run-3' }]);
+    expect(await page.getByRole('tab', { name: 'Runs (8)' }).count()).toBe(1);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  test('the importance of 500 layers comes in batches, and a click chooses a layer', async () => {
+    const page = await open({ view: 'editor', layers: 500 });
+    await page.getByLabel('What the bars show').selectOption('importance');
+    await page.getByText(/layers to come/).waitFor();
+    await page.getByText(/layers to come/).waitFor({ state: 'detached' });
+    const batches = (await requests(page, 'spectra')).map(({ params }) => (params as { layers: string[] }).layers);
+    expect(batches.every((layers) => layers.length <= 8)).toBe(true);
+    expect(new Set(batches.flat()).size).toBe(batches.flat().length);
+    const figure = page.locator('espalier-figure', { hasText: 'cut: what lies right of it goes' });
+    expect(await figure.locator('svg.chart .row').count()).toBe(445);
+    await figure.locator('svg.chart .row').nth(3).click();
+    await settled(page);
+    expect((await requests(page, 'select')).at(-1)?.params).toEqual({ layer: 'stage1.block0.conv3' });
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
   test('training options: what is refused says so beside its field, what is changed can go back', async () => {
     const page = await open({ view: 'panel', scenario: 'trains', height: 1600 });
     const rate = page.getByRole('textbox', { name: 'Learning rate' });

@@ -11,8 +11,56 @@ const heatStyles = Array.from({ length: heatLevels }, (_, level) => {
   return `.chart .heat-${level} { fill: var(--kept); fill-opacity: ${opacity.toFixed(2)}; stroke: none; }`;
 }).join('\n');
 
+const markColors = ['--kept', '--cut', '--energy', '--edge', '--bad', '--warn'];
+const markStyles = markColors.map((color, i) => `.chart .mark-${i} { fill: var(${color}); }`).join('\n');
+
 export const chartStyles = css`
-  ${unsafeCSS(heatStyles)}
+  ${unsafeCSS(heatStyles)} ${unsafeCSS(markStyles)}
+  .chart .mark {
+    cursor: pointer;
+    outline: none;
+  }
+  .chart .mark path {
+    stroke: var(--page);
+    stroke-width: 1;
+  }
+  .chart .mark .hit {
+    fill: transparent;
+  }
+  .chart .mark:focus-visible .hit {
+    stroke: var(--focus);
+    stroke-width: 2;
+  }
+  .chart .mark .current {
+    fill: none;
+    stroke: var(--fg);
+    stroke-width: 1.5;
+  }
+  .chart .front {
+    fill: none;
+    stroke: var(--fg);
+    stroke-width: 1.5;
+    stroke-opacity: 0.7;
+    stroke-dasharray: 6 3;
+  }
+  .chart .original,
+  .chart .original-edge {
+    fill: none;
+    stroke: var(--fg);
+    stroke-width: 2;
+    pointer-events: none;
+  }
+  .chart .original-edge {
+    stroke: var(--page);
+    stroke-width: 5;
+  }
+  .chart .callout {
+    pointer-events: none;
+  }
+  .chart .callout rect {
+    fill: var(--vscode-editorHoverWidget-background, var(--page));
+    stroke: var(--vscode-editorHoverWidget-border, var(--dim));
+  }
   .chart .heat-waiting {
     fill: var(--track);
     fill-opacity: 0.5;

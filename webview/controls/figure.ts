@@ -20,12 +20,15 @@ import { baseStyles, controlStyles } from '../styles';
 import { type DataTable, dataTable, dataTableStyles, toCsv } from './dataTable';
 import { exportSvg } from './exportSvg';
 
-export interface LegendItem {
+export type LegendItem = {
   readonly label: string;
   /** Class of the chart part, see charts/styles.ts. */
   readonly part: string;
-  readonly kind: 'area' | 'line';
-}
+} & (
+  | { readonly kind: 'area' | 'line' }
+  /** A path around (7, 5). */
+  | { readonly kind: 'mark'; readonly d: string }
+);
 
 export interface ChartExport {
   readonly kind: 'svg' | 'csv';
@@ -223,10 +226,13 @@ declare global {
   }
 }
 
-function legendEntry({ label, part, kind }: LegendItem): TemplateResult {
+function legendEntry(item: LegendItem): TemplateResult {
+  const { label, part, kind } = item;
   const swatch =
-    kind === 'area'
-      ? svg`<rect class=${part} x="2.5" y="0.5" width="9" height="9"></rect>`
-      : svg`<line class=${part} x1="0" x2="14" y1="5" y2="5"></line>`;
+    kind === 'mark'
+      ? svg`<path class=${part} d=${item.d}></path>`
+      : kind === 'area'
+        ? svg`<rect class=${part} x="2.5" y="0.5" width="9" height="9"></rect>`
+        : svg`<line class=${part} x1="0" x2="14" y1="5" y2="5"></line>`;
   return html`<li><svg class="chart" width="14" height="10" aria-hidden="true">${swatch}</svg>${label}</li>`;
 }

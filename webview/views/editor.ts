@@ -6,6 +6,7 @@ import type { ChartExport } from '../controls/figure';
 import { panelId, tabId, tabStyles, tabs } from '../controls/tabs';
 import { type LayerRow, layerRows } from '../layers';
 import { Memo } from '../memo';
+import type { UiState } from '../persisted';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
@@ -17,6 +18,7 @@ import { Overview, overviewStyles } from './overview';
 import { progressStyles, runButtons, runProgress } from './progress';
 import { results, resultsStyles } from './results';
 import { shapesForm, shapesFormStyles } from './shapesForm';
+import './runs';
 import { runCard, runCardStyles, trainingChart } from './trainingView';
 import { undoKeys } from './undoKeys';
 
@@ -150,31 +152,44 @@ export class EspalierEditor extends LitElement {
     const { state, ui } = this.session;
     const { facts, run } = state;
     const hasResults = run.kind === 'done' || run.kind === 'failed';
-    const view = hasResults ? ui.value.view : 'layers';
-    const content = view === 'results' ? results(this.session) : this.layers();
+    const view = ui.value.view === 'results' && !hasResults ? 'layers' : ui.value.view;
     return html`
       <main class="page" @chart-export=${this.onExport} @open-detail=${this.onOpenDetail} @leave-detail=${this.onLeaveDetail}
         @keydown=${(event: KeyboardEvent) => undoKeys(this.session, event)}>
         ${header(state, facts === null || facts.shapesReason !== null ? nothing : shapesForm(this.session, facts), this.session.error !== null)}
         <div class="messages">${this.messages()}</div>
         ${
-          hasResults && facts !== null
+          facts !== null
             ? html`
                 ${tabs({
                   name: 'view',
                   label: strings.views.label,
                   tabs: [
                     { id: 'layers', label: strings.views.layers },
-                    { id: 'results', label: strings.views.results },
+                    { id: 'runs', label: strings.views.runs(state.runs.length) },
+                    ...(hasResults ? [{ id: 'results', label: strings.views.results } as const] : []),
                   ],
                   chosen: view,
                   onChoose: (chosen) => ui.update({ view: chosen }),
                 })}
-                <div id=${panelId('view')} role="tabpanel" aria-labelledby=${tabId('view', view)} class=${view === 'layers' ? 'layers' : ''}>${content}</div>`
-            : html`<div class="layers">${content}</div>`
+                <div id=${panelId('view')} role="tabpanel" aria-labelledby=${tabId('view', view)} class=${view === 'layers' ? 'layers' : ''}>${this.content(view)}</div>`
+            : html`<div class="layers">${this.layers()}</div>`
         }
       </main>
     `;
+  }
+
+  private content(view: UiState['view']): TemplateResult {
+    switch (view) {
+      case 'layers':
+        return this.layers();
+      case 'results':
+        return results(this.session);
+      case 'runs':
+        return html`<espalier-runs .session=${this.session}></espalier-runs>`;
+      default:
+        return view satisfies never;
+    }
   }
 
   private messages(): unknown {
