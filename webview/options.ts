@@ -14,6 +14,7 @@ export interface PropertySchema {
   readonly maximum?: number;
   readonly exclusiveMaximum?: number;
   readonly properties?: Readonly<Record<string, PropertySchema>>;
+  readonly items?: unknown;
 }
 
 /** An object schema, as `schemas/prune.schema.json` has it under `training` and under each method's name. */
@@ -38,7 +39,7 @@ export type OptionsWords = Readonly<Record<string, OptionWords>>;
 
 /** An option's keys from the outside in. */
 export type OptionPath = readonly string[];
-export type OptionValue = string | number | boolean;
+export type OptionValue = string | number | boolean | readonly string[];
 export type OptionValues = Readonly<Record<string, unknown>>;
 
 interface Common {
@@ -55,6 +56,8 @@ export type OptionField =
       readonly leftOut: string;
     })
   | (Common & { readonly kind: 'switch'; readonly standard: boolean })
+  /** Texts, one on a line. */
+  | (Common & { readonly kind: 'list'; readonly standard: readonly string[] })
   | (Common & {
       readonly kind: 'number';
       readonly unit: string;
@@ -72,7 +75,7 @@ export interface NumberRange {
   readonly withHigh: boolean;
 }
 
-/** Fields in the schema's order. What has no form of its own (lists, unions) is left to the recipe file. */
+/** Fields in the schema's order. What has no form of its own (unions, lists of other than texts) is left to the recipe file. */
 export function optionFields({ properties }: OptionsSchema, words: OptionsWords = {}): readonly OptionField[] {
   return fieldsOf(properties, words, []);
 }
@@ -117,10 +120,18 @@ function fieldsOf(
             standard: property.default as number | undefined,
           },
         ];
+      case 'array':
+        return isText(property.items)
+          ? [{ ...common, kind: 'list', standard: (property.default as readonly string[] | undefined) ?? [] }]
+          : [];
       default:
         return [];
     }
   });
+}
+
+function isText(items: unknown): boolean {
+  return typeof items === 'object' && items !== null && 'type' in items && items.type === 'string';
 }
 
 function rangeOf({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: PropertySchema): NumberRange {
@@ -155,6 +166,17 @@ export function valueAt(values: OptionValues, path: OptionPath): OptionValue | u
   return path.reduce<unknown>((value, key) => (value as OptionValues | undefined)?.[key], values) as
     | OptionValue
     | undefined;
+}
+
+export function isSameValue(a: OptionValue | undefined, b: OptionValue | undefined): boolean {
+  if (!Array.isArray(a) || !Array.isArray(b)) return a === b;
+  return a.length === b.length && a.every((text, i) => text === b[i]);
+}
+
+/** Lines of text as a list: trimmed, without empty ones and repetitions. */
+export function linesOf(text: string): string[] {
+  const lines = text.split('\n').map((line) => line.trim());
+  return [...new Set(lines.filter(Boolean))];
 }
 
 /** The values with one replaced; undefined drops it, so that its default holds. */

@@ -486,6 +486,7 @@ export const strings = {
     standard: ' (default)',
     on: 'on',
     off: 'off',
+    none: 'none',
     reset: (label: string, standard: string) => `Reset “${label}” to its default: ${standard}`,
     problems: {
       number: () => 'A number is expected here.',
@@ -570,6 +571,10 @@ export const strings = {
       batch: { label: 'Batch', unit: 'images' },
       labelShare: { label: 'Share of the labels' },
       features: { label: 'Weight of features' },
+      featureLayers: {
+        label: 'Layers to match',
+        help: 'One name or pattern per line; the last feature map when empty.',
+      },
       warmup: { label: 'Warm-up', unit: 'steps' },
       optimizer: { choices: { sgd: 'SGD', adamw: 'AdamW' } },
       nesterov: { label: 'Nesterov momentum' },

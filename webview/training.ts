@@ -12,13 +12,20 @@ const allButEpochs = Object.keys(trainingSchema.properties).filter((key) => key 
 const ofAugment = Object.keys(trainingSchema.properties.augment?.properties ?? {}).map((key) => `augment.${key}`);
 
 /** Options that change nothing, given the others. */
-export function withoutMeaning({ epochs, loss, labelShare, optimizer }: TrainingSettings): ReadonlySet<string> {
+export function withoutMeaning({
+  epochs,
+  loss,
+  labelShare,
+  features,
+  optimizer,
+}: TrainingSettings): ReadonlySet<string> {
   if (epochs === 0) return new Set([...allButEpochs, ...ofAugment]);
   const distils = loss === 'auto' || loss === 'distill';
   return new Set([
     ...(distils ? [] : ['temperature']),
     ...(loss === 'labels' ? ['labelShare'] : []),
     ...(loss === 'labels' || labelShare > 0 ? [] : ['labelSmoothing']),
+    ...(features > 0 ? [] : ['featureLayers']),
     ...(optimizer === 'sgd' ? [] : ['momentum', 'nesterov']),
   ]);
 }

@@ -5,6 +5,8 @@ import { methodOptions, methods, trainingSchema } from '../../webview/methods';
 import {
   checkNumber,
   humanised,
+  isSameValue,
+  linesOf,
   type OptionField,
   type OptionsSchema,
   optionFields,
@@ -33,7 +35,8 @@ describe('fields of a schema', () => {
       globalMask: { type: 'boolean', default: true },
       flip: { type: 'boolean' },
       inner: { type: 'object', properties: { depth: { type: 'integer', default: 2 } } },
-      list: { type: 'array' },
+      list: { type: 'array', items: { type: 'string' }, default: [] },
+      numbers: { type: 'array', items: { type: 'number' } },
     },
   };
 
@@ -62,6 +65,7 @@ describe('fields of a schema', () => {
       { path: ['globalMask'], kind: 'switch', standard: true },
       { path: ['flip'], kind: 'choice', standard: undefined },
       { path: ['inner', 'depth'], kind: 'number', standard: 2 },
+      { path: ['list'], kind: 'list', standard: [] },
     ]);
   });
 
@@ -155,6 +159,14 @@ describe('values', () => {
     expect(valueAt(after, ['nothing', 'here'])).toBeUndefined();
   });
 
+  test('of lists are compared by what they hold, and typed one on a line', () => {
+    expect(isSameValue(['a', 'b'], ['a', 'b'])).toBe(true);
+    expect(isSameValue(['a'], ['b'])).toBe(false);
+    expect(isSameValue([], undefined)).toBe(false);
+    expect(isSameValue(0.5, 0.5)).toBe(true);
+    expect(linesOf(' conv1\n\nhead*\nconv1 ')).toEqual(['conv1', 'head*']);
+  });
+
   test('of a method lie under its name', () => {
     expect(methodOptions(settings, 'basis')).toBe(settings.basis);
   });
@@ -170,10 +182,13 @@ describe('options without meaning', () => {
   });
 
   test.each([
-    [{}, ['labelSmoothing']],
-    [{ labelShare: 0.3 }, []],
-    [{ loss: 'labels' as const, optimizer: 'adamw' as const }, ['temperature', 'labelShare', 'momentum', 'nesterov']],
-    [{ loss: 'match' as const }, ['temperature', 'labelSmoothing']],
+    [{}, ['labelSmoothing', 'featureLayers']],
+    [{ labelShare: 0.3, features: 2 }, []],
+    [
+      { loss: 'labels' as const, optimizer: 'adamw' as const },
+      ['temperature', 'labelShare', 'featureLayers', 'momentum', 'nesterov'],
+    ],
+    [{ loss: 'match' as const }, ['temperature', 'labelSmoothing', 'featureLayers']],
   ])('%j hides %j', (change, hidden) => {
     expect([...withoutMeaning({ ...training, ...change })]).toEqual(hidden);
   });

@@ -10,6 +10,8 @@ import '@vscode-elements/elements/dist/vscode-checkbox/index.js';
 import { Memo } from '../memo';
 import {
   checkNumber,
+  isSameValue,
+  linesOf,
   type OptionField,
   type OptionPath,
   type OptionsSchema,
@@ -117,9 +119,25 @@ export class EspalierOptions extends LitElement {
         return this.switch(field);
       case 'number':
         return this.number(field);
+      case 'list':
+        return this.list(field);
       default:
         return field satisfies never;
     }
+  }
+
+  private list(field: Extract<OptionField, { kind: 'list' }>): TemplateResult {
+    const id = field.path.join('.');
+    const value = (valueAt(this.values, field.path) ?? field.standard) as readonly string[];
+    const change = (event: Event) => this.set(field, linesOf((event.target as HTMLTextAreaElement).value));
+    return html`
+      <div class="field">
+        <div class="head"><label for=${id}>${field.label}</label>${this.reset(field)}</div>
+        <textarea id=${id} rows=${Math.min(6, value.length + 1)} aria-describedby=${help(field)} spellcheck="false"
+          .value=${live(value.join('\n'))} @change=${change}></textarea>
+        ${helpText(field)}
+      </div>
+    `;
   }
 
   private choice(field: Extract<OptionField, { kind: 'choice' }>): TemplateResult {
@@ -190,7 +208,7 @@ export class EspalierOptions extends LitElement {
 
   private isChanged({ path, standard }: OptionField): boolean {
     const value = valueAt(this.values, path);
-    return value !== undefined && value !== standard;
+    return value !== undefined && !isSameValue(value, standard);
   }
 
   private reset(field: OptionField): TemplateResult | typeof nothing {
@@ -213,7 +231,7 @@ export class EspalierOptions extends LitElement {
 
   private set({ path, standard }: OptionField, value: OptionValue | undefined): void {
     const next = value ?? standard;
-    if (next === (valueAt(this.values, path) ?? standard)) return;
+    if (isSameValue(next, valueAt(this.values, path) ?? standard)) return;
     const detail: OptionChange = { path, value: next };
     this.dispatchEvent(new CustomEvent('option-change', { detail }));
   }
@@ -238,6 +256,8 @@ function standardText(field: OptionField): string {
       return field.choices.find(({ value }) => value === field.standard)?.label ?? field.leftOut;
     case 'switch':
       return field.standard ? strings.options.on : strings.options.off;
+    case 'list':
+      return field.standard.join(', ') || strings.options.none;
     case 'number':
       return field.standard === undefined ? field.leftOut : String(field.standard);
     default:

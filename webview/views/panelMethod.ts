@@ -6,7 +6,7 @@ import { numberField, selectField, textField } from '../controls/fields';
 import '../controls/optionsForm';
 import type { OptionChange } from '../controls/optionsForm';
 import { methodOptions, methods, withMethodOptions } from '../methods';
-import { withValue } from '../options';
+import { linesOf, withValue } from '../options';
 import type { Session } from '../session';
 import { strings } from '../strings';
 import { retarget, type TargetChoice, targetChoice, targetUnits } from '../target';
@@ -38,7 +38,7 @@ export function methodSection(session: Session, settings: PruneSettings): Templa
       placeholder: strings.panel.protectPlaceholder,
       lines: Math.min(6, Math.max(2, settings.protect.length + 1)),
       value: settings.protect.join('\n'),
-      onChange: (text) => session.change({ protect: lines(text) }),
+      onChange: (text) => session.change({ protect: linesOf(text) }),
     })}
     ${
       settings.layers.length === 0
@@ -48,15 +48,6 @@ export function methodSection(session: Session, settings: PruneSettings): Templa
     }
   `;
 }
-
-const lines = (text: string) => [
-  ...new Set(
-    text
-      .split(/\n/)
-      .map((line) => line.trim())
-      .filter(Boolean),
-  ),
-];
 
 function target(session: Session, settings: PruneSettings): TemplateResult {
   const { target: current } = settings;
