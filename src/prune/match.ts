@@ -1,6 +1,5 @@
 /** Layers by name or glob, as recipes name them. A glob's '*' also crosses dots and slashes: layer names are no paths. */
 import picomatch from 'picomatch';
-import type { LayerOverride } from '../protocol/recipe';
 
 /** Whether one of the globs matches a layer. */
 export function matchAny(globs: readonly string[]): (name: string) => boolean {
@@ -13,8 +12,10 @@ export function withoutMatch(globs: readonly string[], layers: readonly string[]
   return [...new Set(globs)].filter((glob) => !layers.some(matcher(glob)));
 }
 
-/** The last override that matches a layer. */
-export function matchOverrides(overrides: readonly LayerOverride[]): (name: string) => LayerOverride | undefined {
+/** The last override that matches a layer or group. */
+export function matchOverrides<T extends { readonly match: string }>(
+  overrides: readonly T[],
+): (name: string) => T | undefined {
   const exact = new Map<string, number>();
   const globs: { index: number; matches: (name: string) => boolean }[] = [];
   overrides.forEach(({ match }, index) => {

@@ -1,0 +1,280 @@
+/**
+ * The channel method: which channels of which groups go, from scores that say how much each matters. Scores come in as
+ * arguments; three ways of sharing the cut between groups are offered. Costs are exact: what one group saves depends on
+ * what others lose, and every trial is counted anew.
+ */
+import type { ModelFacts, Totals } from '../protocol/facts';
+import type { GroupDetail, GroupProjection, LayerProjection, Projection, Sensitivity } from '../protocol/plan';
+import type { ChannelOptions, PruneSettings } from '../protocol/recipe';
+import { narrowedLayers } from './channelProjection';
+import { type Removal, removalOf } from './channels';
+import { costModel } from './channelsCost';
+import type { ChannelGroups, Group } from './groups';
+import { matchAny, matchOverrides, withoutMatch } from './match';
+import type { Plan, RemoveChannelsCut } from './plan';
+import { countedTarget } from './target';
+
+export interface ChannelInput {
+  readonly facts: ModelFacts;
+  readonly groups: ChannelGroups;
+  /** By group name, one per channel: the smaller, the less it matters. Groups without are left alone. */
+  readonly scores: ReadonlyMap<string, Float64Array>;
+  /** By which criterion they were found, for people. */
+  readonly criterion: string;
+  /** Measured damage, for the allocation by sensitivity. */
+  readonly sensitivity: Sensitivity | null;
+}
+
+export interface ChannelPlan {
+  readonly plan: Plan & { readonly cuts: readonly RemoveChannelsCut[] };
+  readonly projection: Projection;
+  readonly details: ReadonlyMap<string, GroupDetail>;
+}
+
+/** What happens to one group. */
+interface Choice {
+  readonly group: Group;
+  /** Why nothing is removed, whatever the target. */
+  readonly reason: string | null;
+  /** Channels from the least to the most important. */
+  readonly order: Uint32Array;
+  readonly scores: Float64Array;
+  /** Fewest channels that may stay. */
+  readonly least: number;
+  /** Channels that stay because somebody said so; null when the target decides. */
+  readonly fixed: number | null;
+}
+
+/** The plan that the settings ask for, what it projects to, and the scores behind it. */
+export function planChannels(input: ChannelInput, settings: PruneSettings): ChannelPlan {
+  const { facts, groups } = input;
+  const { target, assumed } = countedTarget(settings.target);
+  const choices = groups.groups.map((group) => choose(group, input, settings));
+  const model = costModel(groups.wiring);
+  const before = facts.totals;
+  const total = before[target.kind] ?? 0;
+  const budget = target.kind === 'bytes' && target.value > 1 ? target.value : target.value * total;
+  const removal = (kept: readonly number[]): Removal =>
+    removalOf(
+      choices.map(({ group, order }, i) => ({
+        axes: group.axes,
+        channels: order.subarray(0, group.channels - kept[i]),
+      })),
+    );
+  const cost = (kept: readonly number[]): number => total - (model.saved(removal(kept))[target.kind] ?? 0);
+  const { kept, met } = allocate(choices, cost, budget, input, settings);
+  const cut = removal(kept);
+  const saved = model.saved(cut);
+  const after: Totals = {
+    params: before.params - saved.params,
+    bytes: before.bytes - saved.bytes,
+    macs: before.macs === null || saved.macs === null ? null : before.macs - saved.macs,
+  };
+  const unmatched = withoutMatch(
+    [...settings.protect, ...settings.groups.map(({ match }) => match)],
+    [...facts.layers.map(({ name }) => name), ...groups.groups.map(({ name }) => name)],
+  );
+  const reached = after[target.kind] ?? 0;
+  const share = (value: number): string => `${((100 * value) / (total || 1)).toFixed(1)} %`;
+  return {
+    plan: {
+      cuts: choices.flatMap(({ group, order }, i): RemoveChannelsCut[] =>
+        kept[i] === group.channels
+          ? []
+          : [
+              {
+                kind: 'removeChannels',
+                group: group.name,
+                channels: [...order.subarray(0, group.channels - kept[i])].sort((a, b) => a - b),
+              },
+            ],
+      ),
+    },
+    projection: {
+      before,
+      after,
+      layers: layersOf(input, cut),
+      groups: choices.map(({ group, reason }, i) => projectionOf(group, kept[i], reason)),
+      basis: 'weights',
+      shortfall: met
+        ? null
+        : `The target of ${share(budget)} can't be met: locked, protected and unsuitable groups leave at least ${share(reached)}.`,
+      ...(unmatched.length ? { unmatched } : {}),
+      ...(assumed ? { assumed } : {}),
+    },
+    details: new Map(
+      choices.map(({ group, order, scores }, i) => {
+        const stays = new Uint8Array(group.channels).fill(1);
+        for (const channel of order.subarray(0, group.channels - kept[i])) stays[channel] = 0;
+        return [group.name, { group: group.name, criterion: input.criterion, importance: scores, kept: stays }];
+      }),
+    ),
+  };
+}
+
+function layersOf({ facts, groups }: ChannelInput, cut: Removal): LayerProjection[] {
+  const narrowed = narrowedLayers(groups.wiring, cut);
+  const known = new Map(groups.layers.map((layer) => [layer.layer, layer]));
+  return facts.layers.map((layer): LayerProjection => {
+    const changed = narrowed.get(layer.name);
+    const { fullRank: rank, params, macs, bytes } = layer;
+    const base = { layer: layer.name, rank, error: 0 };
+    if (changed) return { ...base, action: 'narrow', reason: null, ...changed };
+    const reason = known.get(layer.name)?.reason ?? 'all channels it shares stay';
+    return { ...base, action: 'keep', reason, params, macs, bytes };
+  });
+}
+
+function projectionOf(group: Group, kept: number, reason: string | null): GroupProjection {
+  const { name, channels, block, members, inexact, savings } = group;
+  const mean = (of: (cost: Group['savings'][number]) => number): number =>
+    savings.length ? savings.reduce((sum, cost) => sum + of(cost), 0) / savings.length : 0;
+  return {
+    name,
+    channels,
+    kept,
+    block,
+    members,
+    reason: kept < channels ? null : (reason ?? 'every channel matters more than others do'),
+    inexact,
+    perChannel: {
+      macs: savings.some(({ macs }) => macs === null) ? null : mean(({ macs }) => macs as number),
+      params: mean(({ params }) => params),
+    },
+  };
+}
+
+function choose(group: Group, { scores: all }: ChannelInput, settings: PruneSettings): Choice {
+  const { channel, multiple } = settings;
+  const override = matchOverrides(settings.groups)(group.name);
+  const scores = all.get(group.name);
+  const comparable = scores ? compared(scores, group, settings) : new Float64Array(group.channels);
+  const order = Uint32Array.from(comparable, (_, i) => i).sort((a, b) => comparable[a] - comparable[b] || a - b);
+  const step = stepOf(group.block, multiple);
+  const base = { group, order, scores: comparable };
+  const whole = (reason: string): Choice => ({ ...base, reason, least: group.channels, fixed: group.channels });
+  if (group.reason) return whole(group.reason);
+  if (override?.keep) return whole('locked');
+  const isProtected = matchAny(settings.protect);
+  const guarded = group.members.find(({ layer, role }) => role !== 'consumer' && isProtected(layer));
+  if (guarded && override?.ratio === undefined) return whole(`protected with ${guarded.layer}`);
+  if (group.inexact && !channel.inexact && override?.ratio === undefined) return whole(group.inexact);
+  if (!scores && settings.channel.allocation !== 'uniform') return whole('its channels have no scores');
+  if (override?.ratio !== undefined) {
+    const kept = rounded(override.ratio * group.channels, step, group.channels);
+    return { ...base, reason: kept === group.channels ? 'set to all its channels' : null, least: kept, fixed: kept };
+  }
+  const least = rounded((1 - channel.mostRemoved) * group.channels, step, group.channels);
+  const reason = least === group.channels ? `too few channels to remove multiples of ${multiple}` : null;
+  return { ...base, reason, least, fixed: null };
+}
+
+/** Channels that make a multiple of outputs. */
+function stepOf(block: number, multiple: number): number {
+  const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
+  return multiple / divisor(block, multiple);
+}
+
+/** At least one step, at most all. */
+function rounded(channels: number, step: number, all: number): number {
+  return Math.min(all, Math.max(1, Math.ceil(channels / step - 1e-9)) * step);
+}
+
+/** Scores as groups are compared by: relative to their group where asked for, per unit of what the target counts. */
+function compared(scores: Float64Array, { savings }: Group, { channel, target }: PruneSettings): Float64Array {
+  const unit = unitOf(scores, channel);
+  const kind = countedTarget(target).target.kind;
+  return scores.map((score, i) => {
+    const saved = channel.perMac ? (savings[i]?.[kind] ?? savings[i]?.params ?? 1) : 1;
+    return score / (unit || 1) / (saved || 1);
+  });
+}
+
+/** What is measured in weights or activations has a size that differs from layer to layer; a change of the loss has not. */
+const ABSOLUTE = new Set(['taylor', 'fisher']);
+
+function unitOf(scores: Float64Array, { normalize, criterion }: ChannelOptions): number {
+  const sum = scores.reduce((total, score) => total + score, 0);
+  const automatic = ABSOLUTE.has(criterion) || criterion === 'auto' ? 'none' : 'mean';
+  switch (normalize === 'auto' ? automatic : normalize) {
+    case 'none':
+      return 1;
+    case 'mean':
+      return sum / scores.length;
+    case 'sum':
+      return sum;
+    default:
+      return scores.reduce((largest, score) => Math.max(largest, score), 0);
+  }
+}
+
+/** Channels kept of every group: the most that the budget allows. */
+function allocate(
+  choices: readonly Choice[],
+  cost: (kept: readonly number[]) => number,
+  budget: number,
+  input: ChannelInput,
+  settings: PruneSettings,
+): { kept: readonly number[]; met: boolean } {
+  const levels = levelsOf(choices, input, settings);
+  const at = (level: number): number[] =>
+    choices.map((choice) => {
+      if (choice.fixed !== null) return choice.fixed;
+      const step = stepOf(choice.group.block, settings.multiple);
+      return Math.max(choice.least, rounded(levels.kept(choice, level), step, choice.group.channels));
+    });
+  const untouched = choices.map(({ group, fixed }) => fixed ?? group.channels);
+  if (cost(untouched) <= budget) return { kept: untouched, met: true };
+  let [low, high] = [0, levels.count - 1];
+  let best = at(high);
+  const met = cost(best) <= budget;
+  while (met && low <= high) {
+    const middle = (low + high) >> 1;
+    const kept = at(middle);
+    if (cost(kept) <= budget) {
+      best = kept;
+      high = middle - 1;
+    } else low = middle + 1;
+  }
+  return { kept: best, met };
+}
+
+/** Levels of pruning, the last the strongest, and what each leaves of a group. */
+interface Levels {
+  readonly count: number;
+  kept(choice: Choice, level: number): number;
+}
+
+const UNIFORM_LEVELS = 1000;
+
+function levelsOf(choices: readonly Choice[], { sensitivity }: ChannelInput, { channel }: PruneSettings): Levels {
+  const open = choices.filter(({ fixed }) => fixed === null);
+  if (channel.allocation === 'uniform') {
+    return { count: UNIFORM_LEVELS + 1, kept: ({ group }, level) => group.channels * (1 - level / UNIFORM_LEVELS) };
+  }
+  if (channel.allocation === 'sensitivity' && sensitivity) {
+    const damages = new Map(sensitivity.groups.map(({ name, damage }) => [name, damage]));
+    const limits = Float64Array.from(new Set(sensitivity.groups.flatMap(({ damage }) => damage))).sort();
+    return {
+      count: limits.length,
+      kept: ({ group }, level) =>
+        group.channels * (1 - bearableRatio(sensitivity.ratios, damages.get(group.name) ?? [], limits[level])),
+    };
+  }
+  const thresholds = Float64Array.from(new Set(open.flatMap(({ scores }) => [...scores]))).sort();
+  return {
+    count: thresholds.length,
+    // Scores up to the threshold go.
+    kept: ({ scores }, level) => scores.reduce((count, score) => count + Number(score > thresholds[level]), 0),
+  };
+}
+
+/** The largest share whose damage, and that of every smaller one, stays within the limit; linear between measurements. */
+function bearableRatio(ratios: readonly number[], damage: readonly number[], limit: number): number {
+  let [ratio, last] = [0, 0];
+  for (const [i, found] of damage.entries()) {
+    if (found > limit) return ratio + (ratios[i] - ratio) * Math.min(1, Math.max(0, (limit - last) / (found - last)));
+    [ratio, last] = [ratios[i], found];
+  }
+  return ratio;
+}
