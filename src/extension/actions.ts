@@ -59,14 +59,14 @@ export class Actions {
     const outcome = await vscode.window.withProgress(
       { location: vscode.ProgressLocation.Notification, title: `Pruning ${title}`, cancellable: true },
       async (notification, token) => {
-        token.onCancellationRequested(() => session.cancel());
+        token.onCancellationRequested(() => session.runs.cancel());
         let shown = 0;
         const report = ({ message, fraction }: Progress) => {
           const increment = fraction === null ? undefined : Math.max(0, fraction * 100 - shown);
           shown += increment ?? 0;
           notification.report({ message, increment });
         };
-        return resume === undefined ? session.run(report) : session.resumeRun(resume, report);
+        return resume === undefined ? session.runs.run(report) : session.runs.resume(resume, report);
       },
     );
     if (outcome === 'cancelled') {

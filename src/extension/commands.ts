@@ -47,9 +47,9 @@ export function registerCommands({ actions, sessions, engine, log }: CommandServ
       return actions.compare(Array.isArray(selection) ? selection : clicked ? [clicked] : []);
     },
     'espalier.run': async (target) => actions.run(await opened(target)),
-    'espalier.cancel': (target) => session(target).cancel(),
-    'espalier.pauseTraining': (target) => session(target).pause(true),
-    'espalier.continueTraining': (target) => session(target).pause(false),
+    'espalier.cancel': (target) => session(target).runs.cancel(),
+    'espalier.pauseTraining': (target) => session(target).runs.pause(true),
+    'espalier.continueTraining': (target) => session(target).runs.pause(false),
     'espalier.savePruned': (target) => actions.savePruned(session(target), options(target)),
     'espalier.undo': (target) => session(target).undo(),
     'espalier.redo': (target) => session(target).redo(),

@@ -18,11 +18,11 @@ export class RunActions {
 
   /** Shows a run in its model's editor. */
   async open(id: string): Promise<void> {
-    await this.inItsEditor(id, (session) => session.openRun(id));
+    await this.inItsEditor(id, (session) => session.runs.open(id));
   }
 
   async useSettings(id: string): Promise<void> {
-    await this.inItsEditor(id, (session) => session.useRunSettings(id));
+    await this.inItsEditor(id, (session) => session.runs.useSettings(id));
   }
 
   /** Resolves when the run ended. */
@@ -43,7 +43,7 @@ export class RunActions {
     const run = this.runs.get(id);
     if (!confirmed && !(await this.mayDelete(run))) return;
     const session = this.sessions.get(vscode.Uri.file(run.model));
-    if (session) session.deleteRun(id);
+    if (session) session.runs.delete(id);
     else this.runs.delete(id);
   }
 

@@ -23,7 +23,7 @@ export async function savePruned(
   { output, overwrite = false, id }: SaveOptions,
 ): Promise<{ model: string; recipe: string } | undefined> {
   if (id === undefined && session.state.run.kind !== 'done') throw nothingToSave();
-  if (output) return session.save(output, { overwrite, id });
+  if (output) return session.runs.save(output, { overwrite, id });
   const chosen = await vscode.window.showSaveDialog({
     title: 'Save Pruned Model',
     defaultUri: vscode.Uri.file(prunedPath(session.path)),
@@ -32,13 +32,13 @@ export async function savePruned(
   if (!chosen) return undefined;
   try {
     // The dialog has asked about this very file.
-    return await session.save(chosen.fsPath, { overwrite: existsSync(chosen.fsPath), id });
+    return await session.runs.save(chosen.fsPath, { overwrite: existsSync(chosen.fsPath), id });
   } catch (error) {
     // It knows nothing of the recipe that is written beside.
     if (!(error instanceof UserError && error.code === 'output-exists')) throw error;
     const replace = 'Replace';
     const pressed = await vscode.window.showWarningMessage(error.message, { modal: true }, replace);
-    return pressed === replace ? session.save(chosen.fsPath, { overwrite: true, id }) : undefined;
+    return pressed === replace ? session.runs.save(chosen.fsPath, { overwrite: true, id }) : undefined;
   }
 }
 

@@ -7,26 +7,17 @@
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
-import {
-  errorInfo,
-  modelDeleted,
-  nothingToSave,
-  notOnDisk,
-  runInProgress,
-  runUnknown,
-  UserError,
-  workspaceNotTrusted,
-} from '../errors';
+import { errorInfo, modelDeleted, notOnDisk, runInProgress, UserError, workspaceNotTrusted } from '../errors';
 import type { DeviceFacts, ModelFacts, Spectrum } from '../protocol/facts';
-import type { LayerDetail, Progress } from '../protocol/plan';
+import type { LayerDetail } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { EngineRequester } from '../protocol/rpc';
 import type { RemovableSetting, SessionState } from '../protocol/view';
 import { relativePath } from '../recipe/file';
 import { History } from './history';
 import { latest } from './latest';
-import type { LiveRun } from './runs/live';
 import type { RunStore } from './runs/store';
+import { type RunHost, SessionRuns } from './sessionRuns';
 import type { SessionStore } from './sessionStore';
 import { estimateAfter } from './trainingCost';
 
@@ -62,15 +53,6 @@ export const emptyState: SessionState = {
   selectedLayer: null,
 };
 
-/** How a run ended; `stopped` when it can go on from a checkpoint. */
-export type RunOutcome = 'done' | 'failed' | 'stopped' | 'cancelled';
-
-/** Between two updates of the screen while training. Milliseconds. */
-const PROGRESS_EVERY = 100;
-const CURVE_EVERY = 500;
-
-const reading: Progress = { phase: 'read', message: 'Starting', fraction: null };
-
 export class Session implements vscode.Disposable {
   /** Absolute path of the model file. */
   readonly path: string;
@@ -79,16 +61,10 @@ export class Session implements vscode.Disposable {
   readonly onDidChange = this.changed.event;
   /** Webviews on screen that show this session. */
   readonly visibleIn = new Set<object>();
+  readonly runs: SessionRuns;
   private current: SessionState;
   private readonly history: History<PruneSettings>;
   private readonly subscriptions: vscode.Disposable[] = [this.changed];
-  private running: {
-    readonly source: vscode.CancellationTokenSource;
-    readonly live: LiveRun;
-    readonly done: Promise<RunOutcome>;
-  } | null = null;
-  /** The run on screen, going on or over. */
-  private shown: string | null;
   private calibrating: vscode.CancellationTokenSource | null = null;
   /** The data and options of the last calibration that was started; it is not started twice for the same. */
   private calibratedFor: string | null = null;
@@ -104,7 +80,7 @@ export class Session implements vscode.Disposable {
     this.path = uri.fsPath;
     const stored = services.store.load(uri);
     this.history = new History(stored?.settings ?? services.defaults());
-    this.shown = stored?.run ?? null;
+    this.runs = new SessionRuns(this.runHost(), stored?.run ?? null);
     this.current = {
       ...emptyState,
       title: path.basename(uri.path),
@@ -112,7 +88,7 @@ export class Session implements vscode.Disposable {
       selectedLayer: stored?.selectedLayer ?? null,
       trusted: vscode.workspace.isTrusted,
       runs: services.runs.of(this.path),
-      ...this.screenOf(this.shown),
+      ...this.runs.screenOf(this.runs.onScreen),
     };
     this.subscriptions.push(
       vscode.workspace.onDidGrantWorkspaceTrust(() => this.trust()),
@@ -142,7 +118,7 @@ export class Session implements vscode.Disposable {
   }
 
   get isRunning(): boolean {
-    return this.running !== null;
+    return this.runs.isRunning;
   }
 
   /** Resolves when everything the session has asked for so far is answered (except a run). */
@@ -261,84 +237,13 @@ export class Session implements vscode.Disposable {
   }
 
   /**
-   * Starts a run; it goes on whether or not anyone looks.
-   *
-   * @returns resolves when it ended; result or error are in `state.run`
-   * @throws UserError `workspace-not-trusted`
-   */
-  run(onProgress?: (progress: Progress) => void): Promise<RunOutcome> {
-    if (this.running) return this.running.done;
-    if (!vscode.workspace.isTrusted) throw workspaceNotTrusted();
-    return this.start(this.services.runs.begin(this.path, this.settings), false, onProgress);
-  }
-
-  /**
-   * Goes on with a training that was stopped, with the settings it was started with.
-   *
-   * @throws UserError `workspace-not-trusted`, `run-in-progress`, `run-unknown`
-   */
-  resumeRun(id: string, onProgress?: (progress: Progress) => void): Promise<RunOutcome> {
-    if (this.running) throw runInProgress();
-    if (!vscode.workspace.isTrusted) throw workspaceNotTrusted();
-    return this.start(this.services.runs.resume(this.ownRun(id)), true, onProgress);
-  }
-
-  cancel(): void {
-    this.running?.source.cancel();
-  }
-
-  /** Ends the run that goes on, and waits until what it leaves is kept. */
-  async stop(): Promise<void> {
-    this.cancel();
-    await this.running?.done;
-  }
-
-  /**
-   * Shows a run's result and curve, and takes over its settings.
-   *
-   * @throws UserError `run-in-progress`, `run-unknown`
-   */
-  openRun(id: string): void {
-    this.ownRun(id);
-    if (this.running && this.shown !== id) throw runInProgress();
-    this.useRunSettings(id);
-    if (this.running) return;
-    this.shown = id;
-    this.update(this.screenOf(id));
-    this.store();
-  }
-
-  /** @throws UserError `run-unknown` */
-  useRunSettings(id: string): void {
-    this.replaceSettings(this.services.runs.get(this.ownRun(id)).settings);
-  }
-
-  /** @throws UserError `run-in-progress` */
-  deleteRun(id: string): void {
-    this.services.runs.delete(this.ownRun(id));
-    if (this.shown !== id) return;
-    this.shown = null;
-    this.update(this.screenOf(null));
-    this.store();
-  }
-
-  /** Holds the training of the run that goes on between two steps, or lets it go on. */
-  async pause(paused: boolean): Promise<void> {
-    const { run } = this.current;
-    if (run.kind !== 'running' || run.paused === paused) return;
-    this.update({ run: { ...run, paused } });
-    this.running?.live.pause(paused);
-    await this.services.engine.request('pause', { paused });
-  }
-
-  /**
    * Measures how long training would take; what was found is in `state.trainingTime`.
    *
    * @throws UserError `workspace-not-trusted`, `run-in-progress`
    */
   async estimateTraining(): Promise<void> {
     if (!vscode.workspace.isTrusted) throw workspaceNotTrusted();
-    if (this.running) throw runInProgress();
+    if (this.isRunning) throw runInProgress();
     const { settings } = this;
     const measuring = { kind: 'measuring' } as const;
     this.update({ trainingTime: measuring });
@@ -355,140 +260,34 @@ export class Session implements vscode.Disposable {
     }
   }
 
-  /**
-   * Writes a run's model and recipe to their place.
-   *
-   * @param id the run on screen when left out
-   * @throws UserError `nothing-to-save`, `run-unknown`, or why it can't be written
-   */
-  async save(
-    output: string,
-    { overwrite, id = this.shown }: { overwrite: boolean; id?: string | null },
-  ): Promise<{ model: string; recipe: string }> {
-    const record = id === null ? null : this.services.runs.read(this.ownRun(id));
-    if (!id || !record?.result) throw nothingToSave();
-    const saved = await this.services.engine.request('save', {
-      run: record.result,
-      settings: record.settings,
-      folder: this.folder,
-      output,
-      overwrite,
-    });
-    this.services.runs.saved(id, saved.model);
-    const { run } = this.current;
-    if (run.kind === 'done' && run.runId === id) this.update({ run: { ...run, savedAs: saved.model } });
-    return saved;
-  }
-
   dispose(): void {
     this.disposed = true;
-    this.running?.source.cancel();
+    this.runs.cancel();
     this.calibrating?.cancel();
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  private start(live: LiveRun, resume: boolean, onProgress?: (progress: Progress) => void): Promise<RunOutcome> {
-    const source = new vscode.CancellationTokenSource();
-    const before = this.shown;
-    this.calibrating?.cancel();
-    this.shown = live.id;
-    const startedAt = Date.now();
-    this.update({
-      run: { kind: 'running', runId: live.id, progress: reading, startedAt, paused: false },
-      curve: live.points,
-      error: null,
-    });
-    const done = this.runWith(live, resume, source.token, before, onProgress).finally(() => {
-      this.running = null;
-      source.dispose();
-      this.store();
-    });
-    this.running = { source, live, done };
-    this.store();
-    return done;
-  }
-
-  private async runWith(
-    live: LiveRun,
-    resume: boolean,
-    token: vscode.CancellationToken,
-    before: string | null,
-    onProgress: (progress: Progress) => void = () => undefined,
-  ): Promise<RunOutcome> {
-    const { settings, folder: storage, checkpoint } = live;
-    const show = this.progressShower(live);
-    try {
-      const result = await this.services.engine.request(
-        'run',
-        { path: this.path, settings, folder: this.folder, storage, checkpoint, resume },
-        {
-          token,
-          onProgress: (progress) => {
-            live.progress(progress);
-            show(progress);
-            onProgress(progress);
-          },
-        },
-      );
-      live.done(result);
-      this.update({ run: { kind: 'done', runId: live.id, result, savedAs: null }, curve: live.points });
-      // The run has calibrated what a projection can use from now on.
-      this.project();
-      return 'done';
-    } catch (error) {
-      const info = this.told(error);
-      const outcome = live.fail(info);
-      if (outcome === 'failed' && info.code === 'cancelled') {
-        // A cancelled run takes nothing away: the result that was there before is still good.
-        this.services.runs.delete(live.id);
-        this.shown = before;
-        this.update(this.screenOf(before));
-        return 'cancelled';
-      }
-      this.update(this.screenOf(live.id));
-      return outcome;
-    }
-  }
-
-  /** Brings progress and curve to the screen, as often as an eye can follow. */
-  private progressShower(live: LiveRun): (progress: Progress) => void {
-    let shownAt = 0;
-    let curveAt = 0;
-    let phase = '';
-    return (progress) => {
-      const { run } = this.current;
-      const now = Date.now();
-      if (run.kind !== 'running') return;
-      if (progress.training && phase === progress.phase && now - shownAt < PROGRESS_EVERY) return;
-      // A pause that was asked for before the training was there to hear it.
-      if (run.paused && phase !== progress.phase) void this.services.engine.request('pause', { paused: true });
-      phase = progress.phase;
-      shownAt = now;
-      const isCurveDue = progress.training !== undefined && now - curveAt >= CURVE_EVERY;
-      if (isCurveDue) curveAt = now;
-      this.update({ run: { ...run, progress }, ...(isCurveDue ? { curve: live.points } : {}) });
+  private runHost(): RunHost {
+    const session = this;
+    const { engine, runs } = this.services;
+    return {
+      path: this.path,
+      folder: this.folder,
+      engine,
+      runs,
+      get settings() {
+        return session.settings;
+      },
+      get state() {
+        return session.state;
+      },
+      update: (patch) => this.update(patch),
+      replaceSettings: (settings) => this.replaceSettings(settings),
+      told: (error) => this.told(error),
+      store: () => this.store(),
+      project: () => this.project(),
+      stopCalibrating: () => this.calibrating?.cancel(),
     };
-  }
-
-  /** What the screen shows of a run that is over. */
-  private screenOf(id: string | null): Pick<SessionState, 'run' | 'curve'> {
-    const { runs } = this.services;
-    const nothing = { run: { kind: 'idle' }, curve: null } as const;
-    if (id === null || !runs.has(id)) return nothing;
-    const { model, state, canResume, message, result, curve, savedAs, error } = runs.read(id);
-    if (model !== this.path) return nothing;
-    if (state === 'done') {
-      // Storage may have been cleaned; a result without its file can't be saved.
-      return result ? { run: { kind: 'done', runId: id, result, savedAs }, curve } : nothing;
-    }
-    if (canResume) return { run: { kind: 'stopped', runId: id, message: message ?? '', canResume }, curve };
-    return { run: error ? { kind: 'failed', error } : { kind: 'idle' }, curve };
-  }
-
-  /** @throws UserError `run-unknown` when it is no run of this model */
-  private ownRun(id: string): string {
-    if (this.services.runs.get(id).model !== this.path) throw runUnknown({ id });
-    return id;
   }
 
   /** Changes the settings by a step of the history and follows up on what became different. */
@@ -560,7 +359,7 @@ export class Session implements vscode.Disposable {
 
   private calibrate(): void {
     const { data, basis, seed } = this.settings;
-    if (!data || basis.basis === 'weights' || !vscode.workspace.isTrusted || this.running) return;
+    if (!data || basis.basis === 'weights' || !vscode.workspace.isTrusted || this.isRunning) return;
     const wanted = JSON.stringify([
       this.services.engine.pid,
       data.path,
@@ -622,8 +421,7 @@ export class Session implements vscode.Disposable {
     this.calibratedFor = null;
     // The candidate was made from the file as it was.
     if (this.current.run.kind === 'done') {
-      this.shown = null;
-      this.update({ run: { kind: 'idle' }, curve: null });
+      this.runs.hide();
     }
     this.update({ trainingTime: { kind: 'unknown' } });
     this.load(`The file changed on disk at ${time}; all figures were read again.`);
@@ -655,7 +453,7 @@ export class Session implements vscode.Disposable {
     this.services.store.save(this.uri, {
       settings: this.settings,
       selectedLayer: this.current.selectedLayer,
-      run: this.shown,
+      run: this.runs.onScreen,
       storedAt: Date.now(),
     });
   }

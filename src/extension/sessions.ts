@@ -52,7 +52,7 @@ export class Sessions implements vscode.Disposable {
     if (entry?.session !== session) return;
     entry.holders--;
     if (entry.holders > 0) return;
-    if (session.isRunning) void session.run().then(() => this.drop(entry));
+    if (session.isRunning) void session.runs.run().then(() => this.drop(entry));
     else this.drop(entry);
   }
 
@@ -64,7 +64,7 @@ export class Sessions implements vscode.Disposable {
 
   /** Ends what is going on in all sessions; resolves when what it leaves is kept. */
   async stopRuns(): Promise<void> {
-    await Promise.allSettled(this.all().map((session) => session.stop()));
+    await Promise.allSettled(this.all().map((session) => session.runs.stop()));
   }
 
   dispose(): void {

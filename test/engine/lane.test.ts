@@ -127,6 +127,28 @@ describe('a lane of jobs', () => {
   });
 });
 
+describe('steering a lane of jobs', () => {
+  const context = () => ({ signal: new AbortController().signal, progress: () => undefined });
+
+  it('reaches the job that is being done, past those that wait', async () => {
+    const to = lane();
+    const long = send(to, 'shapes', 'long');
+    const waiting = send(to, 'open', 'waiting');
+    await long.first;
+    await to.steer('open', { path: 'steer' } as never, context());
+    long.cancel();
+    expect(await waiting.result).toMatchObject({ log: ['shapeslong', 'opensteer', 'openwaiting'] });
+  });
+
+  it('does nothing when nothing is done', async () => {
+    const to = lane();
+    await to.steer('open', { path: 'early' } as never, context());
+    expect(await send(to, 'open', 'a').result).toMatchObject({ log: ['opena'] });
+    await to.steer('open', { path: 'late' } as never, context());
+    expect(await send(to, 'open', 'b').result).toMatchObject({ log: ['opena', 'openb'] });
+  });
+});
+
 describe('a lane for looking', () => {
   it('does not let a request wait for another', async () => {
     const to = lane('at-once');

@@ -10,7 +10,11 @@ describe('messages of a webview', () => {
     { method: 'select', params: { layer: null } },
     { method: 'change', params: { settings, transient: true } },
     { method: 'change', params: { settings: {}, remove: ['data'] } },
+    { method: 'change', params: { settings: {}, remove: ['training', 'transfer'] } },
     { method: 'setShapes', params: { shapes: { x: [1, 3, 32, 32] } } },
+    { method: 'pause', params: { paused: true } },
+    { method: 'resumeRun', params: { id: 'a' } },
+    { method: 'estimateTraining', params: {} },
     { method: 'export', params: { kind: 'svg', name: 'chart', text: '<svg/>', to: 'clipboard' } },
   ])('lets $method through as it is', ({ method, params }) => {
     expect(parseViewRequest({ id: 3, method, params })).toEqual({ id: 3, method, params });
@@ -22,6 +26,9 @@ describe('messages of a webview', () => {
     { message: { id: 1, method: 'open', params: { path: '/etc/passwd' } }, reason: /no such method/ },
     { message: { id: 1, method: 'select', params: { layer: 5 } }, reason: /'layer'/ },
     { message: { id: 1, method: 'run', params: { storage: '/' } }, reason: /storage/ },
+    { message: { id: 1, method: 'deleteRun', params: {} }, reason: /'id'/ },
+    { message: { id: 1, method: 'deleteRun', params: { id: 'a', confirmed: true } }, reason: /confirmed/ },
+    { message: { id: 1, method: 'change', params: { settings: {}, remove: ['target'] } }, reason: /'remove\.0'/ },
     {
       message: { id: 1, method: 'change', params: { settings: { target: { kind: 'macs', value: -1 } } } },
       reason: /'settings\.target\.value'/,

@@ -87,7 +87,7 @@ describe('a training', () => {
 
   it('waits while it is paused, and ends as if it had not', async () => {
     const session = await set('paused.onnx');
-    const running = startThen(session, () => void session.pause(true));
+    const running = startThen(session, () => void session.runs.pause(true));
     await untilState(session, 'the record of the pause', ({ runs }) => runs[0]?.state === 'paused');
     const step = () => session.state.run.kind === 'running' && session.state.run.progress.training?.step;
     // The step that was being computed may still end.
@@ -104,7 +104,7 @@ describe('a training', () => {
 
   it('that is cancelled keeps its checkpoint, and goes on from there in another editor', async () => {
     const session = await set('stopped.onnx');
-    await startThen(session, () => session.cancel());
+    await startThen(session, () => session.runs.cancel());
     const { runId } = stopped(session);
     assert.equal(session.state.runs[0].canResume, true);
     const part = session.state.curve!.points.length;
@@ -130,11 +130,11 @@ describe('a training', () => {
   it('survives the end of the engine', async () => {
     const api = await activated();
     const session = await set('killed.onnx');
-    const running = startThen(session, () => void session.pause(true));
+    const running = startThen(session, () => void session.runs.pause(true));
     const id = await until('the run', () => session.state.run.kind === 'running' && session.state.run.runId);
     const checkpoint = path.join(path.dirname(whole.candidate), '../..', id, 'training.checkpoint');
     await until('the checkpoint of the pause', () => existsSync(checkpoint));
-    await session.pause(false);
+    await session.runs.pause(false);
     // Steps beyond the checkpoint are lost, and done again.
     const watch = session.onDidChange(({ run }) => {
       if (run?.kind !== 'running') return;
