@@ -165,6 +165,17 @@ describe('pruning a model in VS Code', () => {
     await runCommand(page, 'Espalier: Prune Model…');
   });
 
+  it('lists the run with its numbers, and shows it again after a click', async () => {
+    const { page } = journey;
+    const run = page.getByRole('treeitem', { name: /^basis · 50 % MACs, done, / });
+    await run.waitFor();
+    expect(await run.innerText()).toMatch(/\d\d\.\d % of the MACs/);
+    await setTarget(60);
+    await run.click();
+    await eventually(() => target().inputValue()).toBe('50');
+    await screenshot(page, 'runs');
+  });
+
   it('comes back after a reload as it was left', async () => {
     const { page } = journey;
     await editor.getByRole('tab', { name: 'Layers' }).click();
