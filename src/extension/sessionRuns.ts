@@ -235,7 +235,9 @@ export class SessionRuns {
       const { run } = this.host.state;
       const now = Date.now();
       if (run.kind !== 'running') return;
-      if (progress.training && phase === progress.phase && now - shownAt < PROGRESS_EVERY) return;
+      // The last step before a pause stays on screen, so it must not be left out.
+      const isTooSoon = now - shownAt < PROGRESS_EVERY && !run.paused;
+      if (progress.training && phase === progress.phase && isTooSoon) return;
       // A pause that was asked for before the training was there to hear it.
       if (run.paused && phase !== progress.phase)
         void this.host.engine.request('pause', { paused: true }).catch(() => undefined);

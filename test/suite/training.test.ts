@@ -28,14 +28,20 @@ const steps = (epochs * images) / 4;
 describe('a training', function () {
   // Most of these run twice, with the measurements that end a run, on a machine that may have other things to do.
   this.timeout(180_000);
-  afterEach(closeEditors);
+  afterEach(async () => {
+    // A test that failed must not leave the engine to a training that waits.
+    await Promise.all(sessions.splice(0).map((session) => session.runs.stop()));
+    await closeEditors();
+  });
 
+  const sessions: Session[] = [];
   /** What an uninterrupted run of the same settings gives. */
   let whole: { readonly curve: SessionState['curve']; readonly candidate: string };
 
   /** A session of a fresh copy of the sample, set up for a training of a second or two. */
   async function set(name: string): Promise<Session> {
     const session = await ready(freshCopy(name));
+    sessions.push(session);
     session.change({
       target: { kind: 'macs', value: 0.5 },
       basis: basisOptionsSchema.parse({ basis: 'weights', refit: false }),
@@ -90,10 +96,14 @@ describe('a training', function () {
   it('waits while it is paused, and ends as if it had not', async () => {
     const session = await set('paused.onnx');
     const running = startThen(session, () => void session.runs.pause(true));
-    await untilState(session, 'the record of the pause', ({ runs }) => runs[0]?.state === 'paused');
+    // The step that is being computed still ends.
+    await untilState(
+      session,
+      'the pause',
+      ({ run }) => run.kind === 'running' && run.progress.message.startsWith('Paused'),
+    );
+    assert.equal(session.state.runs[0].state, 'paused');
     const step = () => session.state.run.kind === 'running' && session.state.run.progress.training?.step;
-    // The step that was being computed may still end.
-    await new Promise((resolve) => setTimeout(resolve, 300));
     const before = step();
     await new Promise((resolve) => setTimeout(resolve, 300));
     assert.equal(step(), before);
