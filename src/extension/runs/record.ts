@@ -17,7 +17,7 @@ import {
 import path from 'node:path';
 import { z } from 'zod';
 import type { ErrorInfo } from '../../errors';
-import type { RunResult } from '../../protocol/plan';
+import type { LayerAction, RunResult } from '../../protocol/plan';
 import { type PruneSettings, settingsSchema } from '../../protocol/recipe';
 import type { RecordedState } from '../../protocol/runs';
 import { fromText, toText } from '../stored';
@@ -115,6 +115,11 @@ const sideSchema = z.looseObject({
   latency: latencySchema.nullable(),
 });
 
+const actions = { keep: 'keep', factorize: 'factorize', narrow: 'narrow' } as const satisfies Record<
+  LayerAction,
+  LayerAction
+>;
+
 /** Loose where a later version may say more. */
 const resultSchema: z.ZodType<RunResult> = z.looseObject({
   id: text,
@@ -125,7 +130,7 @@ const resultSchema: z.ZodType<RunResult> = z.looseObject({
   layers: z.array(
     z.looseObject({
       layer: text,
-      action: z.enum(['keep', 'factorize']),
+      action: z.enum(actions),
       reason: text.nullable(),
       rank: amount,
       params: amount,
