@@ -1,78 +1,106 @@
-/** A network under construction, which can be run as far as it goes. */
-import { serializeGraph } from '../src/formats/onnx/serialize';
-import { type Attribute, type Graph, type GraphNode, makeNode } from '../src/graph/graph';
-import { createSession } from '../src/runtime/session';
+/** Networks written down layer after layer, with names as exporters give them. */
+import { type Attribute, float, type Graph, type GraphNode, int, ints, makeNode } from '../src/graph/graph';
 import { float32Tensor, memoryTensor, type TensorRef } from '../src/tensor/tensor';
 
-/** Preprocessed images, [count, C, H, W]. */
-export interface Images {
-  readonly data: Float32Array;
-  readonly dims: readonly [number, number, number, number];
-}
-
-/** Gets the network's output for some images, of which `first` is the index of the first. */
-export type Visit = (data: Float32Array, dims: readonly number[], first: number) => void;
-
-const imagesPerRun = 64;
-const header = { irVersion: 8, opsets: new Map([['', 17]]) };
-
+/** Every layer reads what the one before it gives. Weights are zeros: to be initialized and trained. */
 export class NetworkBuilder {
-  /** The value that the network ends in so far. */
-  output = 'images';
   readonly #nodes: GraphNode[] = [];
   readonly #initializers = new Map<string, TensorRef>();
+  readonly #input: readonly number[];
+  #output: string;
+  #channels: number;
 
   /** @param input [C, H, W] */
   constructor(
     private readonly name: string,
-    private readonly input: readonly number[],
-  ) {}
+    input: readonly [number, number, number],
+    private readonly inputName = 'images',
+  ) {
+    this.#input = input;
+    this.#output = inputName;
+    this.#channels = input[0];
+  }
 
-  /** Adds a weight and returns its name. */
-  weight(name: string, data: Float32Array, dims: readonly number[]): string {
-    this.#initializers.set(name, memoryTensor(name, float32Tensor(data, dims)));
+  /** A convolution of stride 1. @param pad pixels of zeros on every side */
+  conv(name: string, channels: number, kernel: number, { pad = 0, bias = false } = {}): this {
+    const inputs = [this.#weight(`${name}.weight`, [channels, this.#channels, kernel, kernel])];
+    if (bias) inputs.push(this.#weight(`${name}.bias`, [channels]));
+    this.#channels = channels;
+    return this.#add('Conv', name, inputs, {
+      kernel_shape: ints([kernel, kernel]),
+      pads: ints([pad, pad, pad, pad]),
+    });
+  }
+
+  normalization(name: string): this {
+    const parts = ['weight', 'bias', 'running_mean', 'running_var'];
+    const weights = parts.map((part) => this.#weight(`${name}.${part}`, [this.#channels]));
+    return this.#add('BatchNormalization', name, weights, { epsilon: float(1e-5) });
+  }
+
+  relu(name: string): this {
+    return this.#add('Relu', name);
+  }
+
+  /** Halves height and width. */
+  maxPool(name: string): this {
+    return this.#add('MaxPool', name, [], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) });
+  }
+
+  /** The average of every channel. */
+  averagePool(name: string): this {
+    return this.#add('GlobalAveragePool', name);
+  }
+
+  /** @param features how many there are, where it is not one per channel */
+  flatten(name: string, features = this.#channels): this {
+    this.#channels = features;
+    return this.#add('Flatten', name, [], { axis: int(1) });
+  }
+
+  /** @param output name of what it gives, when that is another than its own */
+  dense(name: string, units: number, output = name): this {
+    const weights = [this.#weight(`${name}.weight`, [units, this.#channels]), this.#weight(`${name}.bias`, [units])];
+    this.#channels = units;
+    return this.#add('Gemm', output, weights, { transB: int(1) });
+  }
+
+  /** The network, whose output [N, channels] is what the last layer gives. */
+  graph(): Graph {
+    return {
+      name: this.name,
+      nodes: this.#nodes,
+      inputs: [{ name: this.inputName, dtype: 'float32', shape: ['N', ...this.#input] }],
+      outputs: [{ name: this.#output, dtype: 'float32', shape: ['N', this.#channels] }],
+      valueInfo: [],
+      initializers: this.#initializers,
+    };
+  }
+
+  #weight(name: string, dims: readonly number[]): string {
+    const count = dims.reduce((product, size) => product * size, 1);
+    this.#initializers.set(name, memoryTensor(name, float32Tensor(new Float32Array(count), dims)));
     return name;
   }
 
-  /** Adds a node that reads the output so far, then the weights. */
-  add(
+  #add(
     opType: string,
     output: string,
     weights: readonly string[] = [],
     attributes: Record<string, Attribute> = {},
-  ): void {
-    this.join(opType, output, [this.output, ...weights], attributes);
-  }
-
-  /** Adds a node that reads the values named. */
-  join(opType: string, output: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}): void {
-    this.#nodes.push(makeNode(opType, inputs, [output], attributes, `/${output}/${opType}`));
-    this.output = output;
-  }
-
-  /** The model as an ONNX file. */
-  serialize(outputShape: Graph['outputs'][number]['shape'] = null): Uint8Array {
-    const graph: Graph = {
-      name: this.name,
-      nodes: this.#nodes,
-      inputs: [{ name: 'images', dtype: 'float32', shape: ['N', ...this.input] }],
-      outputs: [{ name: this.output, dtype: 'float32', shape: outputShape }],
-      valueInfo: [],
-      initializers: this.#initializers,
-    };
-    return serializeGraph(graph, header);
-  }
-
-  async run(images: Images, visit: Visit): Promise<void> {
-    const [count, ...shape] = images.dims;
-    const size = shape.reduce((a, b) => a * b);
-    const session = this.#nodes.length > 0 ? await createSession(this.serialize()) : null;
-    for (let first = 0; first < count; first += imagesPerRun) {
-      const dims = [Math.min(imagesPerRun, count - first), ...shape];
-      const given = float32Tensor(images.data.subarray(first * size, (first + dims[0]) * size), dims);
-      const result = session ? Object.values(await session.run({ images: given }))[0] : given;
-      visit(result.data as Float32Array, result.dims, first);
-    }
-    await session?.release();
+  ): this {
+    this.#nodes.push(makeNode(opType, [this.#output, ...weights], [output], attributes, `/${output}/${opType}`));
+    this.#output = output;
+    return this;
   }
 }
+
+/** What the files of these networks say beside their graphs. */
+export const metadata = {
+  irVersion: 8,
+  producerName: 'espalier',
+  producerVersion: '',
+  opsets: new Map([['', 17]]),
+  properties: new Map<string, string>(),
+  functions: [],
+};

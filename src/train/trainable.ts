@@ -81,7 +81,7 @@ function isSmall({ node, weight, matrices }: Layer): boolean {
 }
 
 /** A stored vector that an Add right after the layer puts on its outputs. */
-function addedBias(graph: Graph, { node, matrices }: Layer, readers: ReturnType<typeof consumers>): string[] {
+export function addedBias(graph: Graph, { node, matrices }: Layer, readers: ReturnType<typeof consumers>): string[] {
   const next = readers.get(node.outputs[0]);
   if (node.opType !== 'MatMul' || next?.length !== 1 || next[0].opType !== 'Add' || !matrices) return [];
   const outputs = matrices.outputsAre === 'rows' ? matrices.rows : matrices.cols;

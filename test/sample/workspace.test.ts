@@ -2,13 +2,11 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { drawFigure, drawPart, figures, parts } from '../../sample/draw';
-import { buildNetwork } from '../../sample/network';
+import { drawPart, figures, parts } from '../../sample/draw';
 import { batches } from '../../src/data/batches';
 import { guessPreprocessing } from '../../src/data/guess';
 import { ClassifierScore } from '../../src/data/metrics';
 import { openDataset } from '../../src/data/open';
-import { seededRandom } from '../../src/linalg/random';
 import { datasetSchema, recipeSchema } from '../../src/protocol/recipe';
 import { createSession } from '../../src/runtime/session';
 
@@ -64,34 +62,6 @@ describe('the sample workspace', () => {
     }
     await Promise.all([dataset.close(), session.release()]);
     expect(score.result()).toMatchObject({ images: 360, classCount: 8 });
-    expect(score.result()!.accuracy).toBeGreaterThan(0.93);
+    expect(score.result()!.accuracy).toBeGreaterThan(0.95);
   });
-});
-
-it('builds a network from few images that is better than chance on others', async () => {
-  const random = seededRandom(5);
-  const draw = (count: number) => {
-    const labels = Int32Array.from({ length: count }, (_, i) => i % figures.length);
-    const data = new Float32Array(count * 3072);
-    labels.forEach((label, i) => {
-      drawFigure(figures[label], random).forEach((value, k) => {
-        data[i * 3072 + (k % 3) * 1024 + Math.floor(k / 3)] = value / 127.5 - 1;
-      });
-    });
-    return { images: { data, dims: [count, 3, 32, 32] as [number, number, number, number] }, labels };
-  };
-  const layers = [
-    { channels: 12, rank: 8, fields: 0, pool: true },
-    { channels: 40, rank: 16, fields: 2, pool: true },
-  ];
-  const training = draw(400);
-  const model = await buildNetwork(training.images, training.labels, figures.length, layers, random);
-  const session = await createSession(model, { threads: 2 });
-  const { images, labels } = draw(200);
-  const { scores } = await session.run({ images: { dtype: 'float32', ...images } });
-  const score = new ClassifierScore();
-  score.add(scores.data as Float32Array, labels);
-  // Chance is 0.125; an interval of 200 images above 0.3 is not chance.
-  expect(score.result()!.confidence[0]).toBeGreaterThan(0.3);
-  await session.release();
 });
