@@ -1,5 +1,5 @@
 // Finds Chromium (or a browser built from it) for the browser tests, and installs it where that is one plain command.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { run } from './processes.mjs';
 
@@ -35,6 +35,22 @@ const aptPackages = 'apt-get update && apt-get install -y --no-install-recommend
 export function findChromium() {
   if (process.env.CHROMIUM_PATH) return process.env.CHROMIUM_PATH;
   return (places[/** @type {keyof typeof places} */ (process.platform)] ?? []).find((file) => existsSync(file));
+}
+
+/** Where Linux distributions put the files of Chromium; its executable in the path may be a script that starts it. */
+const installations = ['/usr/lib/chromium', '/usr/lib64/chromium', '/usr/lib/chromium-browser', '/opt/google/chrome'];
+
+/**
+ * SwiftShader, a Vulkan driver without a GPU, and a Vulkan loader, as they lie beside a Chromium on Linux.
+ *
+ * @returns {{ folder: string, manifest: string } | undefined}
+ */
+export function findSoftwareGpu() {
+  if (process.platform !== 'linux') return undefined;
+  const own = process.env.CHROMIUM_PATH ? [path.dirname(realpathSync(process.env.CHROMIUM_PATH))] : [];
+  return [...own, ...installations]
+    .map((folder) => ({ folder, manifest: path.join(folder, 'vk_swiftshader_icd.json') }))
+    .find(({ folder, manifest }) => existsSync(manifest) && existsSync(path.join(folder, 'libvulkan.so.1')));
 }
 
 /**

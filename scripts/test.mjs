@@ -5,7 +5,7 @@
 //   npm test -- unit -- -t svd  the rest goes to vitest (unit, browser, vsix)
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { ensureChromium } from './chromium.mjs';
+import { ensureChromium, findSoftwareGpu } from './chromium.mjs';
 import { ensureInstalled } from './install.mjs';
 import { root } from './paths.mjs';
 import { run } from './processes.mjs';
@@ -23,7 +23,11 @@ const stages = {
   types: () => command('node_modules/typescript/bin/tsc', ['-b']),
   lint: () => biome(['ci', '--formatter-enabled=false', '--error-on-warnings']),
   format: () => biome(['format']),
-  unit: () => vitest('unit', []),
+  unit: () => vitest('unit', ['--exclude', '**/*.gpu.test.ts']),
+  gpu: async () => {
+    await browser.catch(() => {}); // Without it a real GPU may still be there.
+    return vitest('gpu', ['.gpu.test.ts'], softwareGpu());
+  },
   host: async () => {
     await screen();
     return suite('host', 'out/test/harness/serverRun.mjs');
@@ -52,13 +56,20 @@ if (unknown) {
 }
 
 mkdirSync(results, { recursive: true });
-/** VS Code's server and the browser arrive while the earlier stages run. */
+/** VS Code's server and the browser arrive while the earlier stages run; whoever needs them reports what went wrong. */
+/** @type {Promise<unknown>} */
+let browser = Promise.resolve();
+/** @type {Promise<unknown>} */
 let environment = Promise.resolve();
 await stage('install', ensureInstalled);
 if (total.failed === 0) {
+  if (chosen.some((name) => ['gpu', 'host', 'browser', 'vsix'].includes(name))) {
+    browser = ensureChromium();
+    browser.catch(() => {});
+  }
   if (chosen.some((name) => ['host', 'browser', 'vsix'].includes(name))) {
-    environment = Promise.all([ensureServer(), ensureChromium()]).then(() => {});
-    environment.catch(() => {}); // Whoever needs it reports it.
+    environment = Promise.all([ensureServer(), browser]);
+    environment.catch(() => {});
   }
   if (chosen.some((name) => !['types', 'lint', 'format'].includes(name)))
     await stage('build', () => command('esbuild.mjs'));
@@ -91,6 +102,23 @@ async function stage(name, work) {
   console.log(`── ${name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds} s)`);
 }
 
+/**
+ * The variables with which WebGPU runs on the software Vulkan driver that comes with Chromium; none where that driver is
+ * not there, so that a real GPU is used, or the tests are skipped with the reason.
+ *
+ * @returns {Record<string, string>}
+ */
+function softwareGpu() {
+  const driver = findSoftwareGpu();
+  if (!driver) {
+    console.log('No Chromium with SwiftShader was found: what needs a GPU is skipped where there is none.');
+    return {};
+  }
+  const runtime = path.join(root, 'out/xdg');
+  mkdirSync(runtime, { recursive: true, mode: 0o700 });
+  return { VK_ICD_FILENAMES: driver.manifest, LD_LIBRARY_PATH: driver.folder, XDG_RUNTIME_DIR: runtime };
+}
+
 /** Waits for VS Code's server and the browser. */
 async function screen() {
   await environment;
@@ -101,10 +129,12 @@ async function screen() {
  *
  * @param {string} file JavaScript, relative to the repository
  * @param {readonly string[]} [args]
+ * @param {Readonly<Record<string, string>>} [environment] variables beside this process's own
  * @returns {Promise<Counts>}
  */
-async function command(file, args = []) {
-  const { code } = await run(process.execPath, [path.join(root, file), ...args]);
+async function command(file, args = [], environment = {}) {
+  const env = { ...process.env, ...environment };
+  const { code } = await run(process.execPath, [path.join(root, file), ...args], { env });
   return code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
 }
 
@@ -116,18 +146,15 @@ function biome(args) {
 /**
  * @param {string} name
  * @param {readonly string[]} args
+ * @param {Readonly<Record<string, string>>} [environment]
  * @returns {Promise<Counts>}
  */
-async function vitest(name, args) {
+async function vitest(name, args, environment) {
   const file = path.join(results, `${name}.json`);
   rmSync(file, { force: true });
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-  const { failed } = await command('node_modules/vitest/vitest.mjs', [
-    'run',
-    ...args,
-    ...reporters,
-    ...vitestArguments,
-  ]);
+  const words = ['run', ...args, ...reporters, ...vitestArguments];
+  const { failed } = await command('node_modules/vitest/vitest.mjs', words, environment);
   if (!existsSync(file)) return { passed: 0, failed: 1, skipped: 0 };
   const report = JSON.parse(readFileSync(file, 'utf8'));
   // A file that could not even be loaded has no tests but is a failure; so is an error outside of any test.
