@@ -566,6 +566,7 @@ export const strings = {
           match: 'The original’s outputs',
         },
       },
+      initial: { label: 'Start with', choices: { kept: 'The model’s weights', random: 'Random weights' } },
       lr: { label: 'Learning rate' },
       images: { label: 'Images', leftOut: 'all' },
       batch: { label: 'Batch', unit: 'images' },
@@ -583,7 +584,7 @@ export const strings = {
       'augment.flip': { label: 'Random mirroring' },
       batchNorm: {
         label: 'Batch normalization',
-        choices: { frozen: 'Kept', reestimate: 'Measured again', train: 'Updated while training' },
+        choices: { auto: 'Automatic', frozen: 'Kept', reestimate: 'Measured again', train: 'Updated while training' },
       },
     } as OptionsWords,
     off: 'With 0 epochs nothing is trained. Training recovers accuracy that pruning lost.',

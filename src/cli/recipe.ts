@@ -52,6 +52,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'training.lr': 'lr',
   'training.rounds': 'rounds',
   'training.loss': 'loss',
+  'training.initial': 'initial',
   'training.train': 'train',
 };
 
@@ -108,9 +109,12 @@ function trainingWords(args: Arguments) {
   const epochs = parseCount(args, 'epochs');
   const batch = parseCount(args, 'batch');
   const rounds = parseCount(args, 'rounds', 1);
+  const crop = parseCount(args, 'crop');
+  const flips = !args.flag('no-flip');
   const lr = args.value('lr');
   const loss = args.value('loss') ?? (args.flag('distill') ? 'distill' : undefined);
   const train = args.value('train');
+  const initial = args.value('initial');
   if (lr !== undefined && !Number.isFinite(Number(lr))) throw badUsage({ found: `--lr ${lr}`, expected: 'a number' });
   return {
     ...(epochs === undefined ? {} : { epochs }),
@@ -119,6 +123,10 @@ function trainingWords(args: Arguments) {
     ...(lr === undefined ? {} : { lr: Number(lr) }),
     ...(loss === undefined ? {} : { loss }),
     ...(train === undefined ? {} : { train }),
+    ...(initial === undefined ? {} : { initial }),
+    ...(crop === undefined && flips
+      ? {}
+      : { augment: { ...(crop === undefined ? {} : { crop }), ...(flips ? {} : { flip: false }) } }),
   };
 }
 

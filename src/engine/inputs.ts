@@ -76,7 +76,7 @@ const BATCH_ELEMENTS = 100 * 3 * 32 * 32;
 const chosen = new Map<string, Preprocessing>();
 
 /**
- * @param isForeign the labels are not the model's: they can't tell which preprocessing it was trained with
+ * @param isForeign the model was not trained on these labels: they can't tell which preprocessing it expects
  * @throws UserError `inputs-not-one-image` and everything that opening a dataset throws
  */
 export async function openInputs(

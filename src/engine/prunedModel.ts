@@ -8,6 +8,7 @@ import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { isMeasured } from '../prune/basis';
 import { createSession } from '../runtime/session';
+import { initialize } from '../train/initialize';
 import { type Decomposed, decompose, untouched } from './decompose';
 import { type Inputs, scoreOf } from './inputs';
 import type { OpenedModel } from './models';
@@ -47,14 +48,16 @@ export async function prunedModel(
 ): Promise<Pruned> {
   const { base, inputs, evaluation, session, tools } = scene;
   const shares = training ? SHARES_WITH_TRAINING : SHARES;
-  const { projection, decomposed } =
+  const { projection, decomposed: cut } =
     settings.method === 'fine-tune'
       ? { projection: await unprunedProjection(scene, from), decomposed: untouched(from) }
       : await decomposition(scene, from, settings, context, shares);
   if (!training || !inputs) {
-    const reference = { graph: decomposed.masked, metadata: from.model.metadata, name: 'the masked model' };
-    return { from, projection, decomposed, reference, training: null };
+    const reference = { graph: cut.masked, metadata: from.model.metadata, name: 'the masked model' };
+    return { from, projection, decomposed: cut, reference, training: null };
   }
+  const decomposed =
+    training.initial === 'random' ? withGraph(cut, initialize(cut.graph, { seed: settings.seed })) : cut;
   const untrained = evaluation && (await accuracyOf(decomposed.graph, scene, evaluation, context));
   const resume = scene.resume && (existsSync(scene.checkpoint) || !scene.stages.some);
   const trained = await trainPruned(

@@ -18,7 +18,7 @@ import { type Inputs, openInputs } from './inputs';
 import { measuredSettings } from './measuredTarget';
 import { fileStamp, type OpenedModel } from './models';
 import { pruneInRounds } from './rounds';
-import { identityOf, type RunRequest, type RunTools, type Scene, trainingOf, within } from './scene';
+import { identityOf, learnsAnew, type RunRequest, type RunTools, type Scene, trainingOf, within } from './scene';
 import { Stages } from './stages';
 import { timeBoth } from './timing';
 import { withNewClassifier } from './transfer';
@@ -65,12 +65,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
     const { data } = request.settings;
     if (data) {
       const open = (file: string): Promise<Inputs> =>
-        openInputs(
-          opened,
-          path.resolve(request.folder, file),
-          data.preprocessing,
-          request.settings.transfer !== undefined,
-        );
+        openInputs(opened, path.resolve(request.folder, file), data.preprocessing, learnsAnew(request.settings));
       inputs = await open(data.path);
       evaluation = data.evaluation ? await open(data.evaluation) : inputs;
     }

@@ -58,6 +58,11 @@ export function trainingOf({ training }: PruneSettings): TrainingSettings | null
   return training && training.epochs > 0 ? training : null;
 }
 
+/** Whether the model's own answers say nothing of what it is to learn, and so nothing of the images it expects. */
+export function learnsAnew({ transfer, training }: PruneSettings): boolean {
+  return transfer !== undefined || training?.initial === 'random';
+}
+
 /** Whether bases come from the activations on images. */
 export function wantsImages({ method, basis: { basis }, data }: PruneSettings): boolean {
   return method === 'basis' && (basis === 'activations' || (basis === 'auto' && data !== undefined));

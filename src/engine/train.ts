@@ -143,9 +143,10 @@ async function prepare(request: ProgramRequest, signal: AbortSignal): Promise<Pr
   const { training } = settings;
   if (usesLabels(training) && !inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path });
   const { metadata } = opened.model;
+  const batchNorm = batchNormOf(training);
   const shapes = settings.shapes ?? (opened.shapes.inputs ? { [inputs.input]: inputs.shape } : undefined);
   const statistics =
-    training.batchNorm === 'reestimate'
+    batchNorm === 'reestimate'
       ? await newStatistics(decomposed.graph, metadata, shapes, inputs, settings.seed, session, signal)
       : undefined;
   return prepareModel({
@@ -154,7 +155,7 @@ async function prepare(request: ProgramRequest, signal: AbortSignal): Promise<Pr
     shapes,
     choice: training.train,
     inners: innerValues(decomposed),
-    trainsStatistics: training.batchNorm === 'train',
+    trainsStatistics: batchNorm === 'train',
     statistics,
     teacher: learnsFromOriginal(training) ? { graph: opened.model.graph, metadata } : undefined,
     features: featuresOf(opened, training),
@@ -232,6 +233,12 @@ function programOf(prepared: PreparedModel, { settings, session, inputs }: Progr
 export function withLoss({ method, transfer }: PruneSettings, training: TrainingSettings): TrainingSettings {
   if (training.loss !== 'auto') return training;
   return { ...training, loss: method === 'fine-tune' || transfer ? 'labels' : 'distill' };
+}
+
+/** Statistics of weights that were drawn at random are worth nothing. */
+function batchNormOf({ batchNorm, initial }: TrainingSettings): 'frozen' | 'reestimate' | 'train' {
+  if (batchNorm !== 'auto') return batchNorm;
+  return initial === 'random' ? 'train' : 'frozen';
 }
 
 function lossOf({ loss }: TrainingSettings): 'labels' | 'distill' | 'match' {

@@ -9,6 +9,7 @@ import type { SessionOptions } from '../runtime/session';
 import { type Decomposed, decompose, untouched } from './decompose';
 import { openInputs } from './inputs';
 import type { OpenedModel } from './models';
+import { learnsAnew } from './scene';
 import { timeTraining, withLoss } from './train';
 import { headTraining, newClassifier } from './transfer';
 
@@ -29,7 +30,7 @@ export async function trainingTime(
   const { data, transfer } = settings;
   if (!data) throw dataNeeded({ what: 'training' });
   const training = settings.training ?? trainingSchema.parse({});
-  const inputs = await openInputs(opened, path.resolve(folder, data.path), data.preprocessing, transfer !== undefined);
+  const inputs = await openInputs(opened, path.resolve(folder, data.path), data.preprocessing, learnsAnew(settings));
   try {
     const measured = (decomposed: Decomposed, part: TrainingSettings): Promise<TrainingTime> =>
       timeTraining({ opened, decomposed, settings: { ...settings, training: part }, inputs, session }, context);

@@ -205,6 +205,12 @@ export const trainingSchema = z
       .max(100)
       .default(1)
       .describe('Prune in so many steps, each trained for all epochs and scored anew; 1 prunes at once.'),
+    initial: z
+      .enum(['kept', 'random'])
+      .default('kept')
+      .describe(
+        'What training starts with. kept: the weights as they are. random: weights drawn with the seed, to train a model from scratch.',
+      ),
     train: z
       .enum(['head', 'scaling', 'bn', 'small', 'all'])
       .default('all')
@@ -266,10 +272,10 @@ export const trainingSchema = z
       .strict()
       .prefault({}),
     batchNorm: z
-      .enum(['frozen', 'reestimate', 'train'])
-      .default('frozen')
+      .enum(['auto', 'frozen', 'reestimate', 'train'])
+      .default('auto')
       .describe(
-        'BatchNormalization’s statistics: kept; measured again on the images after pruning; or updated while training.',
+        'BatchNormalization’s statistics. frozen: kept. reestimate: measured again on the images after pruning. train: updated while training. auto: frozen, or train where the weights are random at first.',
       ),
   })
   .strict();

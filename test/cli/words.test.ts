@@ -64,6 +64,15 @@ describe('settings', () => {
     });
   });
 
+  it('say how to train', async () => {
+    const words = ['--initial', 'random', '--epochs', '3', '--lr', '0.1', '--crop', '1', '--no-flip'];
+    const { settings } = await loadSettings(parsed('prune', 'm.onnx', '--method', 'fine-tune', ...words));
+    expect(settings).toMatchObject({
+      method: 'fine-tune',
+      training: { initial: 'random', batchNorm: 'auto', epochs: 3, lr: 0.1, augment: { crop: 1, flip: false } },
+    });
+  });
+
   it('come from a recipe, with the options on top', async () => {
     const recipe = {
       version: 1,
@@ -108,6 +117,8 @@ describe('wrong words', () => {
     [['prune', 'a', '--seed', 'x'], /Found --seed x, expected a whole number from 0/],
     [['prune', 'a', '--device', 'quantum'], /Found --device quantum, expected cpu/],
     [['prune', 'a', '--method', 'magic'], /Found --method magic, expected basis/],
+    [['prune', 'a', '--initial', 'zero'], /Found --initial zero, expected Weights that training starts with/],
+    [['prune', 'a', '--crop', '1.5'], /Found --crop 1.5, expected a whole number from 0/],
     [['prune', 'a', '--limit', '5'], /Found no --data, expected Dataset/],
     [['prune'], /Found no model/],
   ];

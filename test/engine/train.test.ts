@@ -3,9 +3,14 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createService, type Service } from '../../src/engine/service';
+import { openModel } from '../../src/formats';
+import { serializeGraph } from '../../src/formats/onnx/serialize';
 import type { Progress, RunResult } from '../../src/protocol/plan';
 import { type RecipeInput, settingsSchema, type TrainingSettings } from '../../src/protocol/recipe';
+import { elementCount } from '../../src/tensor/dtype';
+import { float32Tensor, memoryTensor } from '../../src/tensor/tensor';
 import { put, scratch } from '../data/scratch';
+import { metadataOf } from '../support/graphs';
 import { classifier, writeImages } from '../support/stripes';
 
 let folder: string;
@@ -125,6 +130,31 @@ test('feature maps of chosen layers are matched, and a name that matches none is
   expect(losses[2]).not.toBe(losses[1]);
   const wrong = run({ training: { ...training, features: 1, featureLayers: ['third'] } });
   await expect(wrong).rejects.toMatchObject({ code: 'feature-layers-unknown' });
+});
+
+test('from random weights a model learns from nothing but seed and images', async () => {
+  settings = { ...settings, method: 'fine-tune', seed: 5 };
+  const training = { initial: 'random', epochs: 12, lr: 0.1, batch: 24 } as const;
+  const result = await run({ training });
+  expect(result.training?.untrained).toBeLessThan(0.7);
+  expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.95);
+  expect(result.verification.map(({ passed }) => passed)).toEqual(result.verification.map(() => true));
+  const graph = openModel(path.join(folder, 'stripes.onnx')).graph;
+  const zeroed = new Map(
+    [...graph.initializers].map(([name, ref]) => [
+      name,
+      memoryTensor(name, float32Tensor(new Float32Array(elementCount(ref.dims)), ref.dims)),
+    ]),
+  );
+  writeFileSync(
+    path.join(folder, 'stripes.onnx'),
+    serializeGraph({ ...graph, initializers: zeroed }, metadataOf({ opset: 13 })),
+  );
+  const again = await run({ training });
+  expect(again.training?.losses).toEqual(result.training?.losses);
+  settings = { ...settings, seed: 6 };
+  const other = await run({ training: { ...training, epochs: 1 } });
+  expect(other.training?.losses[0]).not.toBe(result.training?.losses[0]);
 });
 
 describe('is refused', () => {
