@@ -6,12 +6,23 @@ import { factor, percent, points } from './format';
 import { methods } from './methods';
 import { strings } from './strings';
 
-/** The place of its method among those on offer: its shape and colour. */
-export function methodIndex({ method }: Pick<RunSummary, 'method'>): number {
-  return Math.max(
-    0,
-    methods.findIndex(({ id }) => id === method),
-  );
+/** Shape and colour by method: they stay when methods are added. */
+const marks: Readonly<Record<string, number>> = {
+  basis: 0,
+  channel: 1,
+  double: 2,
+  resrep: 3,
+  gsm: 4,
+  'fine-tune': 5,
+};
+
+/** The kind of mark of a run's method, see charts/marks.ts. */
+export function methodMark({ method }: Pick<RunSummary, 'method'>): number {
+  return marks[method] ?? 0;
+}
+
+export function methodLabel({ method }: Pick<RunSummary, 'method'>): string {
+  return methods.find(({ id }) => id === method)?.label ?? method;
 }
 
 /** Runs with both figures. */
@@ -23,7 +34,7 @@ export function paretoPoints(runs: readonly RunSummary[]): ParetoPoint[] {
           {
             id: run.id,
             title: run.title,
-            kind: methodIndex(run),
+            kind: methodMark(run),
             cost: run.macsShare,
             accuracy: run.accuracy,
             text: runFigures(run),
@@ -81,7 +92,7 @@ export function runsTable(runs: readonly RunSummary[]): DataTable {
     ],
     rows: runs.map((run) => [
       run.title,
-      methods[methodIndex(run)]?.label ?? run.method,
+      methodLabel(run),
       states[run.state],
       run.macsShare,
       run.paramsShare,

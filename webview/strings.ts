@@ -536,6 +536,21 @@ export const strings = {
         ridge: { label: 'Ridge term' },
       } as OptionsWords,
     },
+    channel: {
+      label: 'Channel pruning',
+      help: 'Removes whole channels, in groups that belong together.',
+      first: ['criterion', 'allocation', 'mostRemoved', 'reconstruct', 'compensate'],
+      options: {
+        perMac: { label: 'Compare per MAC saved' },
+        mostRemoved: { label: 'Remove at most', unit: 'share' },
+      } as OptionsWords,
+    },
+    double: {
+      label: 'Channels and bases',
+      help: 'Removes channels and bases, one after the other.',
+      first: ['order', 'channelShare', 'trainBetween'],
+      options: { channelShare: { label: 'Share of the channels' } } as OptionsWords,
+    },
     'fine-tune': {
       label: 'Fine-tuning',
       help: 'Trains the model as it is; nothing is pruned.',

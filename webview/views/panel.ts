@@ -102,6 +102,9 @@ export class EspalierPanel extends LitElement {
         align-items: center;
         margin-top: 6px;
       }
+      .part {
+        margin-top: 14px;
+      }
       .path {
         overflow-wrap: anywhere;
       }

@@ -105,13 +105,20 @@ function target(session: Session, settings: PruneSettings): TemplateResult {
 }
 
 export function optionsSection(session: Session, settings: PruneSettings): TemplateResult {
-  const method = methods.find(({ id }) => id === settings.method);
-  if (method === undefined || method.schema === null) return html`<p class="dim">${strings.panel.noOptions}</p>`;
-  const values = methodOptions(settings, method.id);
-  const change = ({ detail: { path, value } }: CustomEvent<OptionChange>) =>
-    session.change(withMethodOptions(method.id, withValue(values, path, value)));
-  return html`<espalier-options .schema=${method.schema} .words=${method.words} .first=${method.first} .values=${values}
-    @option-change=${change}></espalier-options>`;
+  const shown = methods.filter(({ id, schema }) => schema !== null && optionsOf(settings.method).includes(id));
+  if (shown.length === 0) return html`<p class="dim">${strings.panel.noOptions}</p>`;
+  return html`${shown.map(({ id, label, schema, words, first }) => {
+    const values = methodOptions(settings, id);
+    const change = ({ detail: { path, value } }: CustomEvent<OptionChange>) =>
+      session.change(withMethodOptions(id, withValue(values, path, value)));
+    return html`${shown.length === 1 ? nothing : html`<h2 class="part">${label}</h2>`}
+      <espalier-options .schema=${schema} .words=${words} .first=${first} .values=${values} @option-change=${change}></espalier-options>`;
+  })}`;
+}
+
+/** Methods whose options hold: a method made of two has theirs as well. */
+function optionsOf(method: PruneSettings['method']): readonly string[] {
+  return method === 'double' ? ['double', 'channel', 'basis'] : [method];
 }
 
 export function machineSection(session: Session, settings: PruneSettings): TemplateResult {

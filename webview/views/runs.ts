@@ -8,8 +8,15 @@ import '../controls/figure';
 import type { ChartSize, LegendItem } from '../controls/figure';
 import { icons } from '../controls/icons';
 import { dateTime, elapsed, factor, percent, points } from '../format';
-import { methods } from '../methods';
-import { originalAccuracy, paretoPoints, type RunAction, runActions, runsTable } from '../runs';
+import {
+  methodLabel,
+  methodMark,
+  originalAccuracy,
+  paretoPoints,
+  type RunAction,
+  runActions,
+  runsTable,
+} from '../runs';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
@@ -208,16 +215,12 @@ declare global {
 }
 
 function legend(runs: readonly RunSummary[], hasOriginal: boolean): readonly LegendItem[] {
-  const used = [...new Set(paretoPoints(runs).map(({ kind }) => kind))].sort();
+  const shown = new Set(paretoPoints(runs).map(({ id }) => id));
+  const labels = new Map(runs.filter(({ id }) => shown.has(id)).map((run) => [methodMark(run), methodLabel(run)]));
   return [
-    ...used.map(
-      (kind): LegendItem => ({
-        label: methods[kind]?.label ?? '',
-        part: `mark-${kind}`,
-        kind: 'mark',
-        d: markPath(kind, 7, 5, 4),
-      }),
-    ),
+    ...[...labels]
+      .sort(([a], [b]) => a - b)
+      .map(([kind, label]): LegendItem => ({ label, part: `mark-${kind}`, kind: 'mark', d: markPath(kind, 7, 5, 4) })),
     { label: strings.runs.front, part: 'front', kind: 'line' },
     ...(hasOriginal
       ? [{ label: strings.runs.original, part: 'original', kind: 'mark', d: 'M3 1L11 9M11 1L3 9' } as const]
