@@ -122,6 +122,7 @@ function channelTies(op: CoupledNode, behind: Pick<Tie, 'across'>): Tie[] {
 }
 
 export const BatchNormalization: OpDef = {
+  scale: 1,
   couplings: (op) => channelTies(op, {}),
   // Mean and variance: running statistics, which the field does not count as parameters.
   settings: [3, 4],
@@ -130,6 +131,7 @@ export const BatchNormalization: OpDef = {
 };
 
 export const InstanceNormalization: OpDef = {
+  scale: 1,
   couplings: (op) => channelTies(op, { across: 'statistics' }),
   gradient(op, g) {
     const { node, X, dY } = op;
@@ -161,9 +163,10 @@ function layerTies(op: CoupledNode): Tie[] {
 }
 
 /** Without the mean. */
-export const RMSNormalization: OpDef = { couplings: layerTies };
+export const RMSNormalization: OpDef = { scale: 1, couplings: layerTies };
 
 export const LayerNormalization: OpDef = {
+  scale: 1,
   couplings: layerTies,
   gradient(op, g) {
     onlyFirstOutput(op);
@@ -213,6 +216,7 @@ function groupTies(op: CoupledNode): Tie[] {
 }
 
 export const GroupNormalization: OpDef = {
+  scale: 1,
   couplings: groupTies,
   resized(op) {
     const groups = attribute(op.node, 'num_groups', 'int') ?? 1;

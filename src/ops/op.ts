@@ -63,4 +63,6 @@ export interface OpDef {
   readonly couplings?: CouplingRule;
   /** On operators that state sizes, positions or group counts themselves. */
   readonly resized?: ResizeRule;
+  /** On normalizations: index of the input that holds one factor for each channel. */
+  readonly scale?: number;
 }

@@ -7,6 +7,7 @@
  */
 import type { Layer } from '../analysis/layers';
 import { nodeLabel } from '../graph/graph';
+import { opDef } from '../ops';
 import type { Tie } from '../ops/coupling';
 import { consequencesOf, type GroupedAxis, removalOf } from './channels';
 import { type ChannelCost, costModel } from './channelsCost';
@@ -26,6 +27,20 @@ export interface Member {
 export interface SumPlace {
   readonly node: number;
   readonly input: number;
+  /** Name of the layer that does, null when the node is none. */
+  readonly layer: string | null;
+  readonly axis: GroupedAxis;
+}
+
+/** Where a member's weight has the channels. */
+export interface MemberWeight extends Member {
+  /** Of the weight as the layer reads it. */
+  readonly axis: GroupedAxis;
+}
+
+/** Where a member gives the channels: behind its normalization, if it has one to itself. */
+export interface MemberOutput {
+  readonly layer: string;
   readonly axis: GroupedAxis;
 }
 
@@ -37,6 +52,11 @@ export interface Group {
   readonly block: number;
   readonly axes: readonly GroupedAxis[];
   readonly members: readonly Member[];
+  readonly weights: readonly MemberWeight[];
+  /** Of producers and followers: what there is to observe of the channels while the model runs. */
+  readonly outputs: readonly MemberOutput[];
+  /** Vectors by which normalizations scale the channels. */
+  readonly scales: readonly GroupedAxis[];
   readonly sums: readonly SumPlace[];
   /** Why a cut is not the same as zeros: a normalization across the channels, say; null when it is. */
   readonly inexact: string | null;
@@ -161,11 +181,14 @@ class Finder {
   }
 
   /**
-   * What a flood is worth, best first: some channels can go; none of them is summed over between two activations (a head
+   * What a flood is worth, best first: some channels can go that are in no group yet; none of them is summed over between two activations (a head
    * is independent of other heads, a feature inside heads is not); it prunes many layers; in many steps.
    */
   private worth(found: Flood): number[] {
-    const parts = partition(found).filter(({ reason, roots }) => !reason && roots.length > 1);
+    const parts = partition(found).filter(
+      (part) =>
+        !part.reason && part.roots.length > 1 && !this.groupOf(found, part).axes.some((axis) => this.isTaken(axis)),
+    );
     const free = new Set(parts.flatMap(({ keys }) => keys));
     let producers = 0;
     let isMixed = false;
@@ -187,10 +210,7 @@ class Finder {
     // In the order of the model: groups of the same flood may begin at different layers.
     for (const group of added.sort((a, b) => a.order - b.order)) {
       const index = this.groups.length;
-      const overlaps = group.axes.some(({ key, channels }) => {
-        const known = this.taken.get(key);
-        return known !== undefined && channels.some((channel, position) => channel >= 0 && known[position] >= 0);
-      });
+      const overlaps = group.axes.some((axis) => this.isTaken(axis));
       for (const { key, size, channels } of group.axes) {
         const known = this.taken.get(key) ?? new Int32Array(size).fill(-1);
         for (const [position, channel] of channels.entries()) {
@@ -204,6 +224,11 @@ class Finder {
     }
   }
 
+  private isTaken({ key, channels }: GroupedAxis): boolean {
+    const known = this.taken.get(key);
+    return known !== undefined && channels.some((channel, position) => channel >= 0 && known[position] >= 0);
+  }
+
   private unique(name: string): string {
     const count = (this.names.get(name) ?? 0) + 1;
     this.names.set(name, count);
@@ -213,6 +238,9 @@ class Finder {
   private groupOf(found: Flood, { keys, roots, reason }: Part): Group & { readonly order: number } {
     const own = new Set(keys);
     const members: Member[] = [];
+    const weights: { layer: string; role: Member['role']; key: string }[] = [];
+    const outputs = new Map<string, string>();
+    const scales = new Set<string>();
     const sums: { node: number; input: number; key: string }[] = [];
     let first: string | null = null;
     let order = Number.POSITIVE_INFINITY;
@@ -223,6 +251,12 @@ class Finder {
       const layer = this.layerAt.get(node);
       const place = layer && weightPlace(layer, tie);
       const role = layer && place && has(place) ? this.roleOf(node, layer, tie) : null;
+      for (const key of this.scaleKeys(node, tie)) if (own.has(key)) scales.add(key);
+      if (layer && role && place) {
+        weights.push({ layer: layer.name, role, key: this.wiring.axisOf(node, place).key });
+        const output = role === 'consumer' ? undefined : this.observed(node, tie);
+        if (output !== undefined && own.has(output)) outputs.set(output, layer.name);
+      }
       if (layer && role && !members.some((member) => member.layer === layer.name && member.role === role)) {
         members.push({ layer: layer.name, role });
         if (role === 'producer' && first === null) {
@@ -253,12 +287,40 @@ class Finder {
       block: Math.ceil(primary.channels.filter((channel) => channel >= 0).length / roots.length),
       axes: [...axes.values()],
       members,
-      sums: sums.map(({ node, input, key }) => ({ node, input, axis: axes.get(key) as GroupedAxis })),
+      weights: weights.map(({ layer, role, key }) => ({ layer, role, axis: axes.get(key) as GroupedAxis })),
+      outputs: [...outputs].map(([key, layer]) => ({ layer, axis: axes.get(key) as GroupedAxis })),
+      scales: [...scales].map((key) => axes.get(key) as GroupedAxis),
+      sums: sums.map(({ node, input, key }) => ({
+        node,
+        input,
+        layer: this.layerAt.get(node)?.name ?? null,
+        axis: axes.get(key) as GroupedAxis,
+      })),
       inexact,
       reason: reason ?? (roots.length > 1 ? null : 'they can only be removed all together'),
       savings: [],
       order,
     };
+  }
+
+  private scaleKeys(node: number, { places }: Tie): string[] {
+    const { opType, domain } = this.wiring.nodes[node];
+    const scale = opDef(opType, domain)?.scale;
+    const found = places.filter(({ side, index }) => scale !== undefined && side === 'input' && index === scale);
+    return found.map((place) => this.wiring.axisOf(node, place).key);
+  }
+
+  /** Key of the axis where a layer's channels are seen: of its output, or of the normalization that alone reads it. */
+  private observed(node: number, { places }: Tie): string | undefined {
+    const { wiring } = this;
+    const place = places.find(({ side }) => side === 'output');
+    if (!place) return undefined;
+    const own = wiring.axisOf(node, place);
+    const readers = (wiring.touching.get(own.value) ?? []).filter((reader) => reader !== node);
+    const [reader] = readers.map((at) => wiring.nodes[at]);
+    const isScaled = readers.length === 1 && opDef(reader.opType, reader.domain)?.scale !== undefined;
+    if (!isScaled || reader.inputs[0] !== own.value) return own.key;
+    return wiring.axisOf(readers[0], { side: 'output', index: 0, axis: own.axis }).key;
   }
 
   /** Tries one channel: whether every node can state its new sizes, and what is computed from their number. */

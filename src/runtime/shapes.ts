@@ -108,7 +108,9 @@ export async function probeShapes(
   const wanted = [...new Set(values)].filter((name) => name !== '' && !known.has(name));
   if (wanted.length === 0) return known;
   const probe = probeGraph(graph, metadata, layers, wanted);
-  const session = await createSession(serializeGraph(probe.graph, metadata), {
+  // Before IR version 4, initializers would have to be listed as inputs.
+  const header = { ...metadata, irVersion: Math.max(metadata.irVersion, 4) };
+  const session = await createSession(serializeGraph(probe.graph, header), {
     optimize: 'off',
     threads: 1,
     label: 'the shape probe',
