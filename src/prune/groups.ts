@@ -71,6 +71,8 @@ export interface LayerChannels {
   /** Names of the groups of its output channels, and of its input channels. */
   readonly outputs: readonly string[];
   readonly inputs: readonly string[];
+  /** Where its output has the channels; null where it is not known. */
+  readonly axis: Axis | null;
   /** Why none of its output channels can be removed; null when some can. */
   readonly reason: string | null;
 }
@@ -125,12 +127,19 @@ class Finder {
       const indices = new Set(axes.flatMap(({ key }) => [...new Set(this.taken.get(key) ?? [])]));
       return [...indices].filter((i) => i >= 0).map((i) => this.groups[i]);
     };
-    const outputs = found(this.outputAxes(layer));
+    const given = this.outputAxes(layer);
+    const outputs = found(given);
     const reason = outputs.some((group) => !group.reason)
       ? null
       : (outputs[0]?.reason ?? this.reasonWithoutGroup(layer));
     const names = (groups: readonly Group[]): string[] => groups.map(({ name }) => name);
-    return { layer: layer.name, outputs: names(outputs), inputs: names(found(this.inputAxes(layer))), reason };
+    return {
+      layer: layer.name,
+      outputs: names(outputs),
+      inputs: names(found(this.inputAxes(layer))),
+      axis: given[0] ?? null,
+      reason,
+    };
   }
 
   private reasonWithoutGroup(layer: Layer): string {
