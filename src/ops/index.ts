@@ -3,6 +3,7 @@ import * as activation from './activation';
 import * as arithmetic from './arithmetic';
 import * as constant from './constant';
 import { Conv, ConvInteger, ConvTranspose, QLinearConv } from './convolution';
+import { Einsum } from './einsum';
 import { Gemm, MatMul, MatMulInteger, QLinearMatMul } from './linear';
 import * as movement from './movement';
 import * as normalization from './normalization';
@@ -25,6 +26,7 @@ const table = {
   ConvInteger,
   ConvTranspose,
   QLinearConv,
+  Einsum,
   Gemm,
   MatMul,
   MatMulInteger,

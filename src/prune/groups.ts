@@ -12,6 +12,7 @@ import type { Tie } from '../ops/coupling';
 import { consequencesOf, type GroupedAxis, removalOf } from './channels';
 import { type ChannelCost, costModel } from './channelsCost';
 import { type Flood, flood } from './groupsFlood';
+import { isBetter, numbering, type Part, partition } from './groupsParts';
 import { type Axis, type ChannelModel, type Wiring, wiringOf } from './groupsWiring';
 
 export interface Member {
@@ -351,49 +352,3 @@ class Finder {
 
 const weightPlace = ({ weightInput }: Layer, { places }: Tie): Tie['places'][number] | undefined =>
   places.find(({ side, index }) => side === 'input' && index === weightInput);
-
-/** Channels that live on the same axes. */
-interface Part {
-  readonly keys: readonly string[];
-  readonly roots: readonly number[];
-  readonly reason: string | null;
-}
-
-function partition({ axes, rootOf, blocked }: Flood): Part[] {
-  const homes = new Map<number, string[]>();
-  for (const { key, labels } of axes.values()) {
-    for (const label of labels) {
-      if (label < 0) continue;
-      const root = rootOf(label);
-      const keys = homes.get(root);
-      if (!keys) homes.set(root, [key]);
-      else if (keys[keys.length - 1] !== key) keys.push(key);
-    }
-  }
-  const parts = new Map<string, { keys: readonly string[]; roots: number[]; reason: string | null }>();
-  for (const [root, keys] of homes) {
-    const reason = blocked.get(root) ?? null;
-    const signature = [reason !== null, ...keys].join('\0');
-    const part = parts.get(signature);
-    if (part) part.roots.push(root);
-    else parts.set(signature, { keys, roots: [root], reason });
-  }
-  return [...parts.values()];
-}
-
-/** Numbers channels in the order in which they come along an axis. */
-function numbering({ axes, rootOf }: Flood, key: string, roots: readonly number[]): Map<number, number> {
-  const own = new Set(roots);
-  const number = new Map<number, number>();
-  for (const label of axes.get(key)?.labels ?? []) {
-    if (label < 0) continue;
-    const root = rootOf(label);
-    if (own.has(root) && !number.has(root)) number.set(root, number.size);
-  }
-  return number;
-}
-
-function isBetter(a: readonly number[], b: readonly number[]): boolean {
-  const at = a.findIndex((value, i) => value !== b[i]);
-  return at >= 0 && a[at] > b[at];
-}

@@ -3,11 +3,12 @@
  * and the outputs must be those of a mask. Rows: the operator between two layers.
  */
 import { describe, expect, it, test } from 'vitest';
-import { type Attribute, float, type Graph, int, ints, string } from '../../src/graph/graph';
+import { type Attribute, float, type Graph, int, ints, makeNode, string } from '../../src/graph/graph';
 import { commonFactors } from '../../src/ops/coupling';
 import { Net } from '../support/architectures/net';
 import { checkCuts, cutShare, groupsOf } from '../support/channels';
 import { metadataOf } from '../support/graphs';
+import { makeGraph, value } from '../support/onnxBuilder';
 
 interface Row {
   /** What lies between the layers; reads [N, 8, 4, 4] and gives channels on axis 1, unless a reader is given. */
@@ -198,6 +199,34 @@ const rows: Record<string, Row> = {
       return net.op('MatMul', [net.transpose(rows, [0, 2, 1]), rows]);
     },
     reader: (net, x) => net.linear('b', x, 16, 4),
+  },
+  'Einsum of activations': {
+    between(net, x) {
+      const rows = net.reshape(x, [0, C, 16]);
+      return net.op('Einsum', [rows, rows], { equation: string('bcp, bcq -> bpq') });
+    },
+    reader: (net, x) => net.linear('b', x, 16, 4),
+  },
+  'Einsum without an output': {
+    between: (net, x) => net.op('Einsum', [x], { equation: string('bchw') }),
+    channels: 0,
+    reason: 'leaves axes open',
+  },
+  'control flow that reads them': {
+    between(net, x) {
+      const branch = (op: string): Graph => ({
+        ...makeGraph({ nodes: [makeNode(op, [x], [`${op}_out`])], inputs: [], outputs: [value(`${op}_out`)] }),
+        name: op,
+      });
+      const yes = net.store('yes', { dtype: 'bool', dims: [], data: Uint8Array.of(1) });
+      const branches = { then_branch: branch('Relu'), else_branch: branch('Neg') };
+      const attributes = Object.entries(branches).map(
+        ([name, graph]) => [name, { kind: 'graph', value: graph }] as const,
+      );
+      return net.op('If', [yes], Object.fromEntries(attributes), C);
+    },
+    channels: 0,
+    reason: 'the control flow of',
   },
   'QuantizeLinear and DequantizeLinear': {
     between(net, x) {

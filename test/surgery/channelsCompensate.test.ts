@@ -5,7 +5,7 @@ import { validateGraph } from '../../src/graph/validate';
 import type { RemoveChannelsCut } from '../../src/prune/plan';
 import { removeChannels } from '../../src/surgery/channels';
 import { compensateChannels, compensatedInputs } from '../../src/surgery/channelsCompensate';
-import { float32Tensor, memoryTensor, toFloat64 } from '../../src/tensor/tensor';
+import { float32Tensor, memoryTensor, type TensorRef, toFloat64 } from '../../src/tensor/tensor';
 import { Net } from '../support/architectures/net';
 import { groupsOf } from '../support/channels';
 import { runGraph } from '../support/graphs';
@@ -18,7 +18,8 @@ function graphWith(read: (net: Net, x: string) => string): Graph {
   const x = net.op('Sigmoid', [net.conv('a', net.input('x', ['N', 3, 6, 6]), 6, { kernel: 3, bias: true })]);
   net.output('y', read(net, x));
   const graph = net.graph();
-  const weight = (graph.initializers.get('a.weight')?.read().data as Float32Array).slice();
+  const stored = graph.initializers.get('a.weight') as TensorRef;
+  const weight = (stored.read().data as Float32Array).slice();
   for (const channel of [1, 4]) weight.fill(0, channel * 27, (channel + 1) * 27);
   const initializers = new Map(graph.initializers);
   initializers.set('a.weight', memoryTensor('a.weight', float32Tensor(weight, [6, 3, 3, 3])));
