@@ -35,6 +35,7 @@ export interface Calibration extends Calibrated {
 
 /** What lanes tell each other: what was found for a key. */
 export interface CalibrationNews {
+  readonly kind: 'calibration';
   readonly key: string;
   readonly found: Calibrated;
 }

@@ -14,13 +14,13 @@ export type LaneRequest =
   | { readonly id: number; readonly method: EngineMethod; readonly params: unknown }
   | { readonly id: number; readonly cancel: true }
   /** Something one lane found out that another can use. */
-  | { readonly tell: 'calibration'; readonly value: unknown };
+  | { readonly tell: 'images'; readonly value: unknown };
 
 export type LaneReply =
   | { readonly id: number; readonly ok: unknown }
   | { readonly id: number; readonly error: ErrorInfo; readonly stack?: string }
   | { readonly id: number; readonly progress: Progress }
-  | { readonly tell: 'calibration'; readonly value: unknown };
+  | { readonly tell: 'images'; readonly value: unknown };
 
 interface Open {
   readonly resolve: (value: never) => void;
@@ -80,7 +80,7 @@ export class Lane {
   tell(value: unknown): void {
     this.told.push(value);
     if (this.told.length > TOLD_KEPT) this.told.shift();
-    this.worker?.postMessage({ tell: 'calibration', value } satisfies LaneRequest);
+    this.worker?.postMessage({ tell: 'images', value } satisfies LaneRequest);
   }
 
   async stop(): Promise<void> {
@@ -115,7 +115,7 @@ export class Lane {
 
   private start(): Worker {
     const worker = new Worker(this.script);
-    for (const value of this.told) worker.postMessage({ tell: 'calibration', value } satisfies LaneRequest);
+    for (const value of this.told) worker.postMessage({ tell: 'images', value } satisfies LaneRequest);
     worker.on('message', (reply: LaneReply) => this.receive(reply));
     worker.on('error', (error) => this.log(`A worker failed: ${error.stack ?? error}`));
     worker.on('exit', (code) => {

@@ -3,12 +3,14 @@ import { existsSync } from 'node:fs';
 import { dataNeeded } from '../errors';
 import { serializeGraph } from '../formats/onnx/serialize';
 import type { Graph, GraphNode } from '../graph/graph';
-import type { Projection, TrainingReport } from '../protocol/plan';
+import type { Check, Projection, TrainingReport } from '../protocol/plan';
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { isMeasured } from '../prune/basis';
 import { createSession } from '../runtime/session';
 import { initialize } from '../train/initialize';
+import { channelGroups, planOfChannels } from './channels';
+import { cutChannels } from './cutChannels';
 import { type Decomposed, decompose, untouched } from './decompose';
 import { type Inputs, scoreOf } from './inputs';
 import type { OpenedModel } from './models';
@@ -24,6 +26,8 @@ export interface Pruned {
   readonly decomposed: Decomposed;
   /** What the candidate must compute. */
   readonly reference: Trained['reference'];
+  /** What was proved on the way. */
+  readonly checks: readonly Check[];
   readonly training: TrainingReport | null;
 }
 
@@ -48,13 +52,10 @@ export async function prunedModel(
 ): Promise<Pruned> {
   const { base, inputs, evaluation, session, tools } = scene;
   const shares = training ? SHARES_WITH_TRAINING : SHARES;
-  const { projection, decomposed: cut } =
-    settings.method === 'fine-tune'
-      ? { projection: await unprunedProjection(scene, from), decomposed: untouched(from) }
-      : await decomposition(scene, from, settings, context, shares);
+  const { projection, decomposed: cut, checks } = await surgery(scene, from, settings, context, shares);
   if (!training || !inputs) {
     const reference = { graph: cut.masked, metadata: from.model.metadata, name: 'the masked model' };
-    return { from, projection, decomposed: cut, reference, training: null };
+    return { from, projection, decomposed: cut, reference, checks, training: null };
   }
   const decomposed =
     training.initial === 'random' ? withGraph(cut, initialize(cut.graph, { seed: settings.seed })) : cut;
@@ -80,17 +81,71 @@ export async function prunedModel(
     projection,
     decomposed: withGraph(decomposed, trained.graph),
     reference: trained.reference,
+    checks,
     training: { ...trained.report, untrained },
   };
 }
 
-async function decomposition(
+interface Surgery {
+  readonly projection: Projection;
+  readonly decomposed: Decomposed;
+  readonly checks: readonly Check[];
+}
+
+type Shares = typeof SHARES | typeof SHARES_WITH_TRAINING;
+
+function surgery(
+  scene: Scene,
+  from: OpenedModel,
+  settings: PruneSettings,
+  context: RequestContext,
+  shares: Shares,
+): Promise<Surgery> {
+  switch (settings.method) {
+    case 'fine-tune':
+      return unpruned(scene, from);
+    case 'channel':
+      return channelSurgery(scene, from, settings, context, shares);
+    case 'basis':
+      return basisSurgery(scene, from, settings, context, shares);
+    case 'double':
+      throw new Error('double pruning is made of rounds of the two methods');
+    default:
+      return settings.method satisfies never;
+  }
+}
+
+async function unpruned({ settings, tools }: Scene, from: OpenedModel): Promise<Surgery> {
+  const { projection } = projectPlan(from, settings, null, await tools.weightEnergies(from, settings));
+  return { projection, decomposed: untouched(from), checks: [] };
+}
+
+async function channelSurgery(
+  scene: Scene,
+  from: OpenedModel,
+  settings: PruneSettings,
+  context: RequestContext,
+  shares: Shares,
+): Promise<Surgery> {
+  const { base, inputs, session, tools, folder } = scene;
+  const request = { path: from.model.path, settings, folder };
+  const groups = await channelGroups(from);
+  const known = inputs ? await tools.channelKnowledge(request, within(context, shares.calibrate)) : null;
+  const { plan, projection } = planOfChannels(from, groups, settings, known);
+  const { decomposed, checks } = await cutChannels(
+    { from, groups, cuts: plan.cuts, target: base.model.graph, settings, inputs, session },
+    within(context, shares.decompose),
+  );
+  return { projection, decomposed, checks };
+}
+
+async function basisSurgery(
   { base, inputs, session, tools, folder }: Scene,
   from: OpenedModel,
   settings: PruneSettings,
   context: RequestContext,
-  shares: typeof SHARES | typeof SHARES_WITH_TRAINING,
-): Promise<{ projection: Projection; decomposed: Decomposed }> {
+  shares: Shares,
+): Promise<Surgery> {
   const request = { path: from.model.path, settings, folder };
   const wanted = wantsImages(settings);
   if (wanted && !settings.data) throw dataNeeded({ what: 'the activation basis' });
@@ -107,12 +162,7 @@ async function decomposition(
     session,
     within(context, shares.decompose),
   );
-  return { projection, decomposed };
-}
-
-/** The projection of a plan without cuts. */
-async function unprunedProjection({ settings, tools }: Scene, from: OpenedModel): Promise<Projection> {
-  return projectPlan(from, settings, null, await tools.weightEnergies(from, settings)).projection;
+  return { projection, decomposed, checks: [] };
 }
 
 /** The same cuts with another graph of the same nodes. */

@@ -4,49 +4,73 @@
  * the trained network computes now, and a layer that is not worth splitting yet stays whole (algorithms 1.5 to 1.7).
  */
 import { labelsNeeded } from '../errors';
-import type { Progress, TrainingReport } from '../protocol/plan';
+import type { Check, Progress, Projection, TrainingReport } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
-import { countedTarget } from '../prune/target';
+import { type CountedKind, countedTarget } from '../prune/target';
 import type { OpenedModel } from './models';
+import { joinedProjection } from './planning';
 import { accuracyOf, type Pruned, prunedModel } from './prunedModel';
 import { recombine } from './recombine';
-import { type Scene, trainingOf, within } from './scene';
+import { doubleShares, type Scene, trainingOf, within } from './scene';
 import { withLoss } from './train';
+
+/** One round: a method, and how much of the unpruned model it leaves. */
+interface Step {
+  readonly name: string;
+  readonly method: PruneSettings['method'];
+  readonly share: number;
+  readonly trains: boolean;
+}
 
 /** @throws UserError of whatever a round meets */
 export async function pruneInRounds(scene: Scene, context: RequestContext): Promise<Pruned> {
   const { settings } = scene;
   if (settings.target.kind === 'drop' && settings.method !== 'fine-tune') return pruneToDrop(scene, context);
-  const rounds = trainingOf(settings)?.rounds ?? 1;
   const { target } = countedTarget(settings.target);
-  // Equal factors: every round takes the same share of what is left.
-  const shares = Array.from({ length: rounds }, (_, i) => shareOf(target, scene.base) ** ((i + 1) / rounds));
-  return throughShares(scene, shares, target.kind, context);
+  return throughSteps(scene, stepsOf(settings, shareOf(target, scene.base)), target.kind, context);
 }
 
-function shareOf(
-  { kind, value }: { kind: 'macs' | 'params' | 'bytes'; value: number },
-  { facts }: OpenedModel,
-): number {
+/** Equal factors: every round takes the same share of what is left. */
+function stepsOf(settings: PruneSettings, share: number): Step[] {
+  const { method, double } = settings;
+  if (method === 'double') {
+    const { channels, bases } = doubleShares(settings, share);
+    const channel = { name: 'channels', method: 'channel', share: channels, trains: double.trainBetween } as const;
+    const basis = { name: 'bases', method: 'basis', share, trains: true } as const;
+    // Channels that go take their part of every basis with them: the bases are found again for what is left.
+    return double.order === 'channel-first'
+      ? [channel, basis]
+      : [{ ...basis, name: 'bases-first', share: bases, trains: double.trainBetween }, channel, basis];
+  }
+  const rounds = trainingOf(settings)?.rounds ?? 1;
+  return Array.from({ length: rounds }, (_, i) => {
+    return { name: `round-${i + 1}`, method, share: share ** ((i + 1) / rounds), trains: true };
+  });
+}
+
+function shareOf({ kind, value }: { kind: CountedKind; value: number }, { facts }: OpenedModel): number {
   return kind === 'bytes' && value > 1 ? Math.min(1, value / facts.totals.bytes) : Math.min(1, value);
 }
 
 /** What a finished round leaves for a run that is resumed. */
-type RoundReport = TrainingReport | null;
+interface RoundReport {
+  readonly training: TrainingReport | null;
+  readonly checks: readonly Check[];
+  readonly projection: Projection;
+}
 
-async function throughShares(
+async function throughSteps(
   scene: Scene,
-  shares: readonly number[],
-  kind: 'macs' | 'params' | 'bytes',
+  steps: readonly Step[],
+  kind: CountedKind,
   context: RequestContext,
 ): Promise<Pruned> {
   const training = trainingOf(scene.settings);
   const reports: RoundReport[] = [];
   let from = scene.base;
-  for (const [i, share] of shares.entries()) {
-    const name = `round-${i + 1}`;
-    const isLast = i === shares.length - 1;
+  for (const [i, { name, method, share, trains }] of steps.entries()) {
+    const isLast = i === steps.length - 1;
     const done = isLast ? null : scene.stages.finished<RoundReport>(name);
     if (done) {
       reports.push(done.report);
@@ -57,28 +81,46 @@ async function throughShares(
       scene,
       {
         from,
-        settings: { ...scene.settings, target: { kind, value: share } },
-        training: training && withLoss(scene.settings, training),
+        settings: { ...scene.settings, method, target: { kind, value: shareOfNow(share, kind, scene.base, from) } },
+        training: training && trains ? withLoss(scene.settings, training) : null,
         name,
       },
-      roundContext(context, i, shares.length),
+      roundContext(context, i, steps.length),
     );
-    reports.push(pruned.training);
-    if (isLast) return { ...pruned, training: joined(reports) };
-    from = await nextModel(scene, name, pruned);
+    reports.push(reportOf(pruned));
+    if (isLast) return together(pruned, reports);
+    from = await nextModel(scene, name, pruned, reportOf(pruned));
   }
   throw new Error('a run has at least one round');
 }
 
-/** The pruned model in its original architecture, from its own file. */
-async function nextModel(scene: Scene, name: string, pruned: Pruned): Promise<OpenedModel> {
-  const { path } = scene.stages.finish<RoundReport>(
-    name,
-    pruned.from.model,
-    recombine(pruned.from, pruned.decomposed),
-    pruned.training,
-  );
-  return reopened(scene, path);
+/** The same amount as a share of what is there now. */
+function shareOfNow(share: number, kind: CountedKind, base: OpenedModel, now: OpenedModel): number {
+  const [before, left] = [base, now].map(({ facts }) => facts.totals[kind] ?? 0);
+  return Math.min(1, (share * before) / (left || 1));
+}
+
+function reportOf({ training, checks, projection }: Pruned): RoundReport {
+  return { training, checks, projection };
+}
+
+/** The last round with what the ones before it reported. */
+function together(last: Pruned, reports: readonly RoundReport[]): Pruned {
+  const narrowed = reports.find(({ projection }) => projection.groups);
+  const isBasis = last.projection.groups === undefined;
+  return {
+    ...last,
+    projection: narrowed && isBasis ? joinedProjection(narrowed.projection, last.projection) : last.projection,
+    checks: reports.flatMap(({ checks }) => checks),
+    training: joined(reports.map(({ training }) => training)),
+  };
+}
+
+/** The pruned model from its own file; two layers that were one are one again. */
+async function nextModel(scene: Scene, name: string, pruned: Pruned, report: RoundReport): Promise<OpenedModel> {
+  const isNarrowed = pruned.projection.groups !== undefined;
+  const graph = isNarrowed ? pruned.decomposed.graph : recombine(pruned.from, pruned.decomposed);
+  return reopened(scene, scene.stages.finish(name, pruned.from.model, graph, report).path);
 }
 
 function reopened({ tools, settings }: Scene, path: string): Promise<OpenedModel> {
@@ -117,7 +159,7 @@ function secondsLeft({ secondsLeft, steps, step }: NonNullable<Progress['trainin
 }
 
 /** The reports of consecutive trainings as one. */
-function joined(reports: readonly RoundReport[]): TrainingReport | null {
+function joined(reports: readonly (TrainingReport | null)[]): TrainingReport | null {
   const known = reports.filter((report) => report !== null);
   const last = known.at(-1);
   if (!last) return null;
@@ -153,15 +195,22 @@ async function pruneToDrop(scene: Scene, context: RequestContext): Promise<Prune
     accuracyOf(pruned.decomposed.graph, scene, evaluation, quiet(context), SEARCH_IMAGES);
   const whole = (await accuracyOf(base.model.graph, scene, evaluation, quiet(context), SEARCH_IMAGES)) as number;
   const limit = whole - settings.target.value / 100;
-  const rounds = training?.rounds ?? 1;
+  const rounds = settings.method === 'double' ? 1 : (training?.rounds ?? 1);
   const trials = rounds > 1 ? rounds : HALVINGS;
   const attempt = async (from: OpenedModel, share: number, i: number): Promise<Pruned | null> => {
-    const asked: PruneSettings = { ...settings, target: { kind: 'macs', value: share } };
-    const found = await prunedModel(
-      scene,
-      { from, settings: asked, training: training && withLoss(settings, training), name: `share-${share}` },
-      roundContext(context, i, trials),
-    );
+    const value = shareOfNow(share, 'macs', base, from);
+    const asked: PruneSettings = { ...settings, target: { kind: 'macs', value } };
+    const step = { from, settings: asked, training: training && withLoss(settings, training), name: `share-${share}` };
+    const trial = roundContext(context, i, trials);
+    const found =
+      settings.method === 'double'
+        ? await throughSteps(
+            { ...scene, stages: scene.stages.within(step.name) },
+            stepsOf(settings, share),
+            'macs',
+            trial,
+          )
+        : await prunedModel(scene, step, trial);
     const reached = (await accuracy(found)) as number;
     context.progress({
       phase: 'evaluate',
@@ -182,21 +231,18 @@ async function pruneToDrop(scene: Scene, context: RequestContext): Promise<Prune
       best = found;
       high = share;
       if (rounds > 1) {
-        reports.push(found.training);
-        from = await nextModel(scene, `drop-${i + 1}`, found);
+        reports.push(reportOf(found));
+        from = await nextModel(scene, `drop-${i + 1}`, found, reportOf(found));
       }
     } else {
       low = share;
       if (rounds > 1) break;
     }
   }
-  if (best) return rounds > 1 ? { ...best, training: joined(reports) } : best;
-  const whole1: PruneSettings = { ...settings, target: { kind: 'macs', value: 1 } };
-  const unpruned = await prunedModel(
-    scene,
-    { from: base, settings: whole1, training: null, name: 'whole' },
-    quiet(context),
-  );
+  if (best) return rounds > 1 ? together(best, reports) : best;
+  const nothing: PruneSettings = { ...settings, method: 'fine-tune' };
+  const step = { from: base, settings: nothing, training: null, name: 'whole' };
+  const unpruned = await prunedModel(scene, step, quiet(context));
   const shortfall = `No pruning stayed within ${settings.target.value} points of ${(100 * whole).toFixed(2)} %: the model is left as it is.`;
   return { ...unpruned, projection: { ...unpruned.projection, shortfall } };
 }

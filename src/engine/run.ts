@@ -85,6 +85,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       projection: found,
       decomposed: result,
       reference,
+      checks,
       training: report,
     } = await pruneInRounds(scene, within(context, shares.prune));
     const projection = { ...found, before: base.facts.totals };
@@ -132,7 +133,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       layerLatency: timing?.layers ?? [],
       speedup: timing?.speedup ?? null,
       speedupNote: timing?.note ?? null,
-      verification,
+      verification: [...checks, ...verification],
       ...(report ? { training: report } : {}),
       seconds: (performance.now() - started) / 1000,
       device,

@@ -5,6 +5,7 @@ import type { RequestContext } from '../protocol/rpc';
 import type { DeviceId } from '../runtime/session';
 import type { PauseGate } from '../train/loop';
 import type { Calibration } from './calibration';
+import type { ChannelKnowledge } from './channels';
 import type { Inputs } from './inputs';
 import type { OpenedModel, OpenModels } from './models';
 import type { WeightEnergies } from './singularValues';
@@ -28,6 +29,11 @@ export interface RunTools {
     request: { path: string; settings: PruneSettings; folder: string },
     context: RequestContext,
   ): Promise<Calibration>;
+  /** The same for the channels. */
+  channelKnowledge(
+    request: { path: string; settings: PruneSettings; folder: string },
+    context: RequestContext,
+  ): Promise<ChannelKnowledge>;
   weightEnergies(opened: OpenedModel, settings: PruneSettings): Promise<WeightEnergies>;
   /** Lets the run's training wait. */
   readonly pause?: PauseGate;
@@ -66,6 +72,11 @@ export function learnsAnew({ transfer, training }: PruneSettings): boolean {
 /** Whether bases come from the activations on images. */
 export function wantsImages({ method, basis: { basis }, data }: PruneSettings): boolean {
   return method === 'basis' && (basis === 'activations' || (basis === 'auto' && data !== undefined));
+}
+
+/** Shares of the whole that are left after each part of a double pruning to a share. */
+export function doubleShares({ double }: PruneSettings, share: number): { channels: number; bases: number } {
+  return { channels: share ** double.channelShare, bases: share ** (1 - double.channelShare) };
 }
 
 /** Changes with anything that makes another run of it. */

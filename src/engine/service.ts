@@ -5,20 +5,22 @@
 import * as os from 'node:os';
 import path from 'node:path';
 import { spectrumOf } from '../analysis/spectrum';
-import { layerUnknown } from '../errors';
+import { dataNeeded, layerUnknown } from '../errors';
 import type { Spectrum } from '../protocol/facts';
-import type { LayerDetail } from '../protocol/plan';
+import type { GroupDetail, LayerDetail, Sensitivity } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { EngineHandlers, RequestContext } from '../protocol/rpc';
 import { measureLatency } from '../runtime/latency';
 import { PauseGate } from '../train/loop';
 import { type Calibrated, type Calibration, type CalibrationNews, calibrate, calibrationKey } from './calibration';
+import { type KnowledgeNews, knowledgeKey, learnChannels } from './channelKnowledge';
+import type { ChannelKnowledge } from './channels';
 import { compareModels } from './compare';
 import { deviceOf, devices, onDevice } from './devices';
 import { evaluateModel } from './evaluate';
 import { datasetAlone, openInputs } from './inputs';
 import { type OpenedModel, OpenModels } from './models';
-import { projectPlan } from './projection';
+import { type AnyPlan, type KnownOfImages, planFor } from './planning';
 import { runPrune } from './run';
 import { saveRun } from './save';
 import { isAboutTheWeight, SingularValues, type WeightEnergies } from './singularValues';
@@ -29,25 +31,30 @@ import { trainingTime } from './trainingTime';
 export interface ServiceOptions {
   /** Bundle of the spectra worker; null computes in this thread. */
   readonly spectraWorker: string | null;
-  /** Called when a calibration was made, so that another thread's service can adopt it. */
-  readonly tellCalibration?: (news: CalibrationNews) => void;
+  /** Called when something was found out from images, so that another thread's service can adopt it. */
+  readonly tell?: (news: News) => void;
 }
+
+/** What lanes tell each other. */
+export type News = CalibrationNews | KnowledgeNews;
 
 export interface Service {
   readonly handlers: EngineHandlers;
-  adoptCalibration(news: unknown): void;
+  /** Takes over what another thread's service has found out. */
+  adopt(news: unknown): void;
   dispose(): Promise<void>;
 }
 
 /** Calibrations kept with their moments; they are large. */
 const CALIBRATIONS_KEPT = 2;
 
-export function createService({ spectraWorker, tellCalibration }: ServiceOptions): Service {
+export function createService({ spectraWorker, tell }: ServiceOptions): Service {
   const models = new OpenModels();
   const pool = createSpectraPool(spectraWorker ? os.availableParallelism() : 0, spectraWorker ?? '');
   const values = new SingularValues(pool);
   const calibrations = new Map<string, Calibration>();
   const calibrated = new Map<string, Calibrated>();
+  const knowledge = new Map<string, ChannelKnowledge>();
   /** Of the run that is going on, or was last. */
   let gate: PauseGate | null = null;
 
@@ -67,17 +74,37 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
     for (const oldest of calibrations.keys()) if (calibrations.size > CALIBRATIONS_KEPT) calibrations.delete(oldest);
     const { energies, importance } = found;
     calibrated.set(key, { energies, importance });
-    tellCalibration?.({ key, found: { energies, importance } });
+    tell?.({ kind: 'calibration', key, found: { energies, importance } });
     return found;
   };
 
-  /** The plan by the calibrated basis when the settings want it and it is known, else by the weights. */
-  const plan = async (modelPath: string, settings: PruneSettings, folder: string) => {
-    const opened = await models.withShapes(modelPath, settings.shapes);
-    const key = settings.basis.basis === 'weights' ? null : calibrationKey(opened, settings, folder);
-    const known = key === null ? undefined : calibrated.get(key);
-    return projectPlan(opened, settings, known ?? null, known ? null : await energiesOfWeights(opened, settings));
+  const knowledgeFor = async (
+    request: { path: string; settings: PruneSettings; folder: string },
+    context: RequestContext,
+  ): Promise<ChannelKnowledge> => {
+    const opened = await models.withShapes(request.path, request.settings.shapes);
+    const key = knowledgeKey(opened, request.settings, request.folder) ?? '';
+    const known = knowledge.get(key);
+    if (known) return known;
+    const found = await learnChannels(models, request.path, request.settings, request.folder, context);
+    knowledge.set(key, found);
+    tell?.({ kind: 'channels', key, knowledge: found });
+    return found;
   };
+
+  const known: KnownOfImages = {
+    calibration(opened, settings, folder) {
+      const key = settings.basis.basis === 'weights' ? null : calibrationKey(opened, settings, folder);
+      return (key === null ? null : calibrated.get(key)) ?? null;
+    },
+    channels(opened, settings, folder) {
+      const key = knowledgeKey(opened, settings, folder);
+      return (key === null ? null : knowledge.get(key)) ?? null;
+    },
+    weightEnergies: energiesOfWeights,
+  };
+  const plan = async (modelPath: string, settings: PruneSettings, folder: string): Promise<AnyPlan> =>
+    planFor(await models.withShapes(modelPath, settings.shapes), settings, folder, known);
 
   /** null for a layer whose weight is no matrix of finite numbers: its reason says so. */
   const spectrum = async (opened: OpenedModel, name: string): Promise<Spectrum | null> => {
@@ -114,11 +141,25 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
         }
       );
     },
+    async group({ path: file, group, settings, folder }): Promise<GroupDetail> {
+      const found = (await plan(file, settings, folder)).groupDetails.get(group);
+      return found ?? { group, criterion: null, importance: new Float64Array(0), kept: new Uint8Array(0) };
+    },
+    async sensitivity({ path: file, settings, folder }, context) {
+      if (!settings.data) throw dataNeeded({ what: 'sensitivity' });
+      const { result } = await onDevice(settings.device, (device) => {
+        const channel = { ...settings.channel, allocation: 'sensitivity' as const };
+        return knowledgeFor({ path: file, settings: { ...settings, channel, device }, folder }, context);
+      });
+      return result.sensitivity as Sensitivity;
+    },
     async calibrate({ path: file, settings, folder }, context) {
-      const { result } = await onDevice(settings.device, (device) =>
-        calibrationFor({ path: file, settings: { ...settings, device }, folder }, context),
-      );
-      return { images: result.images };
+      const { result } = await onDevice(settings.device, async (device) => {
+        const request = { path: file, settings: { ...settings, device }, folder };
+        if (settings.method === 'channel' || settings.method === 'double') await knowledgeFor(request, context);
+        return settings.method === 'channel' ? null : calibrationFor(request, context);
+      });
+      return { images: result?.images ?? 0 };
     },
     async dataset({ path: data, model, preprocessing }) {
       const opened = model ? models.get(model) : null;
@@ -153,7 +194,13 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
       // Before anything is awaited: a pause may follow at once.
       const pause = new PauseGate();
       gate = pause;
-      const tools = { models, calibration: calibrationFor, weightEnergies: energiesOfWeights, pause };
+      const tools = {
+        models,
+        calibration: calibrationFor,
+        channelKnowledge: knowledgeFor,
+        weightEnergies: energiesOfWeights,
+        pause,
+      };
       const { result, warnings } = await onDevice(request.settings.device, (device) =>
         runPrune({ ...request, settings: { ...request.settings, device } }, tools, context),
       );
@@ -161,10 +208,9 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
     },
     async trainingTime({ path: file, settings, folder }, context) {
       const opened = await models.withShapes(file, settings.shapes);
-      // The shapes of the pruned model count here, not what its weights are.
-      const { plan: cuts } = await plan(file, settings, folder);
       const session = { device: await deviceOf(settings.device), threads: settings.threads };
-      return trainingTime({ opened, plan: cuts, settings, folder, session }, context);
+      const planned = await plan(file, settings, folder);
+      return trainingTime({ opened, planned, settings, folder, session }, context);
     },
     save: (request) => saveRun(request),
     compare: (request, context) => compareModels(models, request, context),
@@ -172,9 +218,10 @@ export function createService({ spectraWorker, tellCalibration }: ServiceOptions
 
   return {
     handlers,
-    adoptCalibration(news) {
-      const { key, found } = news as CalibrationNews;
-      calibrated.set(key, found);
+    adopt(news) {
+      const told = news as News;
+      if (told.kind === 'calibration') calibrated.set(told.key, told.found);
+      else knowledge.set(told.key, told.knowledge);
     },
     async dispose() {
       models.closeAll();

@@ -32,6 +32,11 @@ export class Stages {
     else if (existsSync(this.mark) && readFileSync(this.mark, 'utf8') !== fingerprint) throw checkpointDiffers();
   }
 
+  /** Stages of a part of the run that has several of its own. */
+  within(part: string): Stages {
+    return new Stages(path.join(this.folder, part), this.fingerprint, true);
+  }
+
   /** Whether any stage is finished. */
   get some(): boolean {
     return existsSync(this.mark);

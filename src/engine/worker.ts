@@ -11,12 +11,12 @@ const port = parentPort;
 const post = (reply: LaneReply): void => port.postMessage(reply);
 const service = createService({
   spectraWorker: path.join(__dirname, 'spectra.worker.js'),
-  tellCalibration: (value) => post({ tell: 'calibration', value }),
+  tell: (value) => post({ tell: 'images', value }),
 });
 const running = new Map<number, AbortController>();
 
 port.on('message', async (request: LaneRequest) => {
-  if ('tell' in request) return service.adoptCalibration(request.value);
+  if ('tell' in request) return service.adopt(request.value);
   if ('cancel' in request) return running.get(request.id)?.abort(cancelled());
   const { id, method, params } = request;
   const abort = new AbortController();

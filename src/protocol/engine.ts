@@ -4,7 +4,7 @@
  * (vscode-jsonrpc; `serialization: 'advanced'`, so typed arrays cross as they are).
  */
 import type { AccuracyFacts, DatasetFacts, DeviceFacts, LatencyFacts, ModelFacts, Spectrum } from './facts';
-import type { LayerDetail, Projection, RunResult, TrainingTime } from './plan';
+import type { GroupDetail, LayerDetail, Projection, RunResult, Sensitivity, TrainingTime } from './plan';
 import type { PreprocessingInput, PruneSettings } from './recipe';
 
 /** Sizes by input name, for inputs with free dimensions. */
@@ -23,7 +23,11 @@ export interface EngineMethods {
    */
   project(params: { path: string; settings: PruneSettings; folder: string }): Projection;
   detail(params: { path: string; layer: string; settings: PruneSettings; folder: string }): LayerDetail;
-  /** Collects activation moments on the settings' data; cached. Progress. */
+  /** Importance of the channels of a group under the settings. */
+  group(params: { path: string; group: string; settings: PruneSettings; folder: string }): GroupDetail;
+  /** What each group of coupled channels bears, measured on the settings' data; cached. Progress. */
+  sensitivity(params: { path: string; settings: PruneSettings; folder: string }): Sensitivity;
+  /** Learns of the settings' images what their method needs: moments, scores; cached. Progress. */
   calibrate(params: { path: string; settings: PruneSettings; folder: string }): { images: number };
   dataset(params: { path: string; model?: string; preprocessing?: PreprocessingInput }): DatasetFacts;
   devices(params: Record<string, never>): DeviceFacts[];
@@ -89,6 +93,8 @@ export const lanes: Readonly<Record<EngineMethod, 'look' | 'work' | 'steer'>> = 
   spectra: 'look',
   project: 'look',
   detail: 'look',
+  group: 'look',
+  sensitivity: 'work',
   dataset: 'look',
   devices: 'look',
   calibrate: 'work',

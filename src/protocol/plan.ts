@@ -55,7 +55,7 @@ export interface Sensitivity {
   readonly ratios: readonly number[];
   readonly groups: readonly {
     readonly name: string;
-    /** Per ratio: points of accuracy lost, or the mean divergence of the class probabilities without labels. */
+    /** Per ratio: points of accuracy lost; without labels the squared change of the outputs relative to their own. */
     readonly damage: readonly number[];
   }[];
   readonly unit: 'accuracy' | 'divergence';

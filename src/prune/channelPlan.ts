@@ -5,7 +5,7 @@
  */
 import type { ModelFacts, Totals } from '../protocol/facts';
 import type { GroupDetail, GroupProjection, LayerProjection, Projection, Sensitivity } from '../protocol/plan';
-import type { ChannelOptions, PruneSettings } from '../protocol/recipe';
+import type { PruneSettings } from '../protocol/recipe';
 import { narrowedLayers } from './channelProjection';
 import { type Removal, removalOf } from './channels';
 import { costModel } from './channelsCost';
@@ -17,8 +17,11 @@ import { countedTarget } from './target';
 export interface ChannelInput {
   readonly facts: ModelFacts;
   readonly groups: ChannelGroups;
-  /** By group name, one per channel: the smaller, the less it matters. Groups without are left alone. */
-  readonly scores: ReadonlyMap<string, Float64Array>;
+  /**
+   * By group name, one per channel: the smaller, the less it matters, in all groups alike. Why a group has none stands in
+   * their place.
+   */
+  readonly scores: ChannelScores;
   /** By which criterion they were found, for people. */
   readonly criterion: string;
   /** Measured damage, for the allocation by sensitivity. */
@@ -30,6 +33,8 @@ export interface ChannelPlan {
   readonly projection: Projection;
   readonly details: ReadonlyMap<string, GroupDetail>;
 }
+
+export type ChannelScores = ReadonlyMap<string, Float64Array | string>;
 
 /** What happens to one group. */
 interface Choice {
@@ -147,11 +152,12 @@ function projectionOf(group: Group, kept: number, reason: string | null): GroupP
 function choose(group: Group, { scores: all }: ChannelInput, settings: PruneSettings): Choice {
   const { channel, multiple } = settings;
   const override = matchOverrides(settings.groups)(group.name);
-  const scores = all.get(group.name);
-  const comparable = scores ? compared(scores, group, settings) : new Float64Array(group.channels);
-  const order = Uint32Array.from(comparable, (_, i) => i).sort((a, b) => comparable[a] - comparable[b] || a - b);
+  const found = all.get(group.name) ?? 'its channels have no scores';
+  const scores = typeof found === 'string' ? null : found;
+  const known = scores ?? new Float64Array(group.channels);
+  const order = Uint32Array.from(known, (_, i) => i).sort((a, b) => known[a] - known[b] || a - b);
   const step = stepOf(group.block, multiple);
-  const base = { group, order, scores: comparable };
+  const base = { group, order, scores: known };
   const whole = (reason: string): Choice => ({ ...base, reason, least: group.channels, fixed: group.channels });
   if (group.reason) return whole(group.reason);
   if (override?.keep) return whole('locked');
@@ -159,7 +165,7 @@ function choose(group: Group, { scores: all }: ChannelInput, settings: PruneSett
   const guarded = group.members.find(({ layer, role }) => role !== 'consumer' && isProtected(layer));
   if (guarded && override?.ratio === undefined) return whole(`protected with ${guarded.layer}`);
   if (group.inexact && !channel.inexact && override?.ratio === undefined) return whole(group.inexact);
-  if (!scores && settings.channel.allocation !== 'uniform') return whole('its channels have no scores');
+  if (typeof found === 'string') return whole(found);
   if (override?.ratio !== undefined) {
     const kept = rounded(override.ratio * group.channels, step, group.channels);
     return { ...base, reason: kept === group.channels ? 'set to all its channels' : null, least: kept, fixed: kept };
@@ -178,34 +184,6 @@ function stepOf(block: number, multiple: number): number {
 /** At least one step, at most all. */
 function rounded(channels: number, step: number, all: number): number {
   return Math.min(all, Math.max(1, Math.ceil(channels / step - 1e-9)) * step);
-}
-
-/** Scores as groups are compared by: relative to their group where asked for, per unit of what the target counts. */
-function compared(scores: Float64Array, { savings }: Group, { channel, target }: PruneSettings): Float64Array {
-  const unit = unitOf(scores, channel);
-  const kind = countedTarget(target).target.kind;
-  return scores.map((score, i) => {
-    const saved = channel.perMac ? (savings[i]?.[kind] ?? savings[i]?.params ?? 1) : 1;
-    return score / (unit || 1) / (saved || 1);
-  });
-}
-
-/** What is measured in weights or activations has a size that differs from layer to layer; a change of the loss has not. */
-const ABSOLUTE = new Set(['taylor', 'fisher']);
-
-function unitOf(scores: Float64Array, { normalize, criterion }: ChannelOptions): number {
-  const sum = scores.reduce((total, score) => total + score, 0);
-  const automatic = ABSOLUTE.has(criterion) || criterion === 'auto' ? 'none' : 'mean';
-  switch (normalize === 'auto' ? automatic : normalize) {
-    case 'none':
-      return 1;
-    case 'mean':
-      return sum / scores.length;
-    case 'sum':
-      return sum;
-    default:
-      return scores.reduce((largest, score) => Math.max(largest, score), 0);
-  }
 }
 
 /** Channels kept of every group: the most that the budget allows. */

@@ -27,13 +27,6 @@ export interface ScoredValue {
   readonly channelAxis: number;
   /** The components; every channel by itself when absent. */
   readonly components?: Components;
-  /**
-   * Values of one key change the loss together: their products are added before they are squared. The value's own name
-   * when absent.
-   */
-  readonly key?: string;
-  /** Which number a component has under that key, −1 for none; its own when absent. */
-  readonly numbers?: ArrayLike<number>;
 }
 
 /** Directions in channel space: component j of y is `into[j]·(y − mean)` and carries `out[j]` back. */
@@ -73,7 +66,7 @@ export interface FirstOrderOptions extends SessionOptions {
 const LABELS = 'score/labels';
 
 /**
- * Scores by key, from batches that are let through one at a time.
+ * Scores by value name, from batches that are let through one at a time.
  * @throws UserError `not-a-classifier`, `no-gradient`, `shapes-unknown`
  */
 export async function firstOrderScores(
@@ -88,50 +81,18 @@ export async function firstOrderScores(
     ...options,
     label: 'the scoring program',
   });
-  const sums = new Map<string, Sums>();
-  for (const { key = '', value } of values) if (!sums.has(key || value)) sums.set(key || value, new Sums());
+  const sums = new Map(values.map(({ value }) => [value, new Sums()]));
   try {
     for await (const { feeds, labels } of batches) {
       options.signal?.throwIfAborted();
       const results = await session.run(options.labelled && labels ? { ...feeds, [LABELS]: labels } : feeds);
-      for (const [key, sum] of sums) {
-        const parts = program.outputs.filter(({ scored }) => (scored.key ?? scored.value) === key);
-        if (parts.length) sum.add(together(parts.map(({ scored, output }) => ({ scored, products: results[output] }))));
-      }
+      for (const [value, output] of program.outputs) sums.get(value)?.add(results[output]);
       options.onBatch?.();
     }
   } finally {
     await session.release();
   }
   return new Map([...sums].flatMap(([value, sum]) => (sum.isEmpty ? [] : [[value, sum.scores()] as const])));
-}
-
-/** The products of values that change the loss together, number by number. */
-function together(parts: readonly { readonly scored: ScoredValue; readonly products: Tensor }[]): Products {
-  const [{ scored, products }] = parts;
-  const [images, width] = products.dims;
-  if (parts.length === 1 && !scored.numbers) return { images, count: width, values: products.data as Float32Array };
-  const numbered = parts.map((part) => {
-    const size = part.products.dims[1];
-    return { ...part, size, numbers: part.scored.numbers ?? Array.from({ length: size }, (_, j) => j) };
-  });
-  let count = 0;
-  for (const { numbers } of numbered) for (let j = 0; j < numbers.length; j++) count = Math.max(count, numbers[j] + 1);
-  const values = new Float32Array(images * count);
-  for (const { products: found, size, numbers } of numbered) {
-    const data = found.data as Float32Array;
-    for (let n = 0; n < images; n++) {
-      for (let j = 0; j < size; j++) if (numbers[j] >= 0) values[n * count + numbers[j]] += data[n * size + j];
-    }
-  }
-  return { images, count, values };
-}
-
-interface Products {
-  readonly images: number;
-  readonly count: number;
-  /** images × count. */
-  readonly values: Float32Array;
 }
 
 /** Running sums over products [N, count] of the mean loss. */
@@ -145,7 +106,9 @@ class Sums {
     return this.batches === 0;
   }
 
-  add({ images, count, values }: Products): void {
+  add({ data, dims }: Tensor): void {
+    const [images, count] = dims;
+    const products = data as Float32Array;
     if (this.isEmpty) {
       this.fisher = new Float64Array(count);
       this.taylor = new Float64Array(count);
@@ -154,7 +117,7 @@ class Sums {
       let sum = 0;
       let squares = 0;
       for (let n = 0; n < images; n++) {
-        const change = values[n * count + j];
+        const change = products[n * count + j];
         sum += change;
         squares += change * change;
       }
@@ -174,18 +137,12 @@ class Sums {
   }
 }
 
-interface ScoreOutput {
-  readonly scored: ScoredValue;
-  /** Name of the value with its products, [N, count]. */
-  readonly output: string;
-}
-
 async function scoreProgram(
   graph: Graph,
   metadata: ModelMetadata,
   values: readonly ScoredValue[],
   { shapes, labelled, device }: FirstOrderOptions,
-): Promise<{ graph: Graph; metadata: ModelMetadata; outputs: readonly ScoreOutput[] }> {
+): Promise<{ graph: Graph; metadata: ModelMetadata; outputs: Map<string, string> }> {
   const forward = await specialize(graph, metadata, shapes);
   const single = asFloat32(forward.graph);
   const { logits, classes } = classifierOutput(single, forward.shapes);
@@ -213,18 +170,18 @@ async function scoreProgram(
   });
   const g = new GraphBuilder(differentiated, valueTypes(differentiated));
   g.prefix = 'score/';
-  const outputs: ScoreOutput[] = [];
+  const outputs = new Map<string, string>();
   for (const scored of values) {
     const gradient = gradients.get(scored.value);
     const rank = forward.shapes.get(scored.value)?.length;
-    if (gradient && rank) outputs.push({ scored, output: products(g, scored, gradient, rank) });
+    if (gradient && rank) outputs.set(scored.value, products(g, scored, gradient, rank));
   }
   return {
     graph: {
       ...differentiated,
       nodes: [...differentiated.nodes, ...g.nodes],
       initializers: new Map([...differentiated.initializers, ...g.initializers]),
-      outputs: outputs.map(({ output }) => ({ name: output, dtype: 'float32', shape: null })),
+      outputs: [...outputs.values()].map((name) => ({ name, dtype: 'float32', shape: null })),
     },
     metadata: forward.metadata,
     outputs,

@@ -265,13 +265,13 @@ describe('looking at a model', () => {
 
   it('projects by the weights until images were looked at, in this thread or another', async () => {
     const news: unknown[] = [];
-    const work = service({ tellCalibration: (value) => news.push(structuredClone(value)) });
+    const work = service({ tell: (value) => news.push(structuredClone(value)) });
     const look = service();
     const request = { path: task.model, settings: withImages(), folder: task.folder };
     expect((await look.handlers.project(request, context())).basis).toBe('weights');
     expect(await work.handlers.calibrate(request, context())).toEqual({ images: 60 });
     expect(news).toHaveLength(1);
-    look.adoptCalibration(news[0]);
+    look.adopt(news[0]);
     const projection = await look.handlers.project(request, context());
     expect(projection.basis).toBe('activations');
     expect(projection).toEqual(await work.handlers.project(request, context()));

@@ -37,6 +37,8 @@ const handlers: EngineHandlers = {
   },
   save: async () => ({ model: `${process.pid}`, recipe: '' }),
   detail: unserved,
+  group: unserved,
+  sensitivity: unserved,
   project: unserved,
   trainingTime: unserved,
   pause: unserved,

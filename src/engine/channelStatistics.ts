@@ -1,0 +1,147 @@
+/** What criteria need to know of a model's channels on a user's images. */
+import { valueTypes } from '../ops/types';
+import type { PruneSettings } from '../protocol/recipe';
+import type { RequestContext } from '../protocol/rpc';
+import type { ChannelGroups } from '../prune/groups';
+import type { Criterion } from '../prune/importance';
+import type { ChannelStatistics } from '../prune/importance/source';
+import { collectContributions } from '../runtime/contributions';
+import { collectMoments, type Observed } from '../runtime/moments';
+import { int64Tensor } from '../tensor/tensor';
+import { firstOrderScores, type LabelledFeeds } from '../train/firstOrder';
+import { calibrationImages } from './calibration';
+import type { Inputs } from './inputs';
+import type { OpenedModel } from './models';
+import type { Scene } from './scene';
+
+export interface StatisticsRequest {
+  readonly opened: OpenedModel;
+  readonly groups: ChannelGroups;
+  readonly criterion: Criterion;
+  readonly settings: PruneSettings;
+  readonly inputs: Inputs;
+  readonly session: Scene['session'];
+}
+
+/** Only what the criterion needs. */
+export async function channelStatistics(
+  request: StatisticsRequest,
+  context: RequestContext,
+): Promise<ChannelStatistics> {
+  const { criterion } = request;
+  if (criterion === 'taylor' || criterion === 'fisher') return { lossChanges: await lossChanges(request, context) };
+  if (criterion === 'activation') return { energies: await energies(request, context) };
+  if (criterion === 'lasso') return { contributions: await contributions(request, context) };
+  return {};
+}
+
+async function lossChanges(request: StatisticsRequest, { signal, progress }: RequestContext) {
+  const { opened, groups, settings, inputs, session } = request;
+  const { graph, metadata } = opened.model;
+  const places = outputsOf(groups);
+  const values = [...places].map(([value, axis]) => ({ value, channelAxis: axis }));
+  const count = imagesOf(request);
+  let done = 0;
+  async function* feeds(): AsyncGenerator<LabelledFeeds> {
+    for await (const batch of inputs.batches({ count, seed: settings.seed, signal })) {
+      if (inputs.fixedBatch && batch.count < inputs.fixedBatch) continue;
+      yield { feeds: batch.feeds, labels: batch.labels && int64Tensor(Array.from(batch.labels)) };
+    }
+  }
+  return firstOrderScores(graph, metadata, values, feeds(), {
+    ...session,
+    shapes: settings.shapes ?? (opened.shapes.inputs ? { [inputs.input]: inputs.shape } : undefined),
+    labelled: inputs.dataset.labelled,
+    signal,
+    onBatch: () => {
+      done = Math.min(count, done + inputs.batch);
+      progress({
+        phase: 'calibrate',
+        message: `Scoring channels on ${done} of ${count} images`,
+        fraction: done / count,
+      });
+    },
+  });
+}
+
+/** E[a²] of every channel. */
+async function energies(request: StatisticsRequest, context: RequestContext): Promise<Map<string, Float64Array>> {
+  const moments = await momentsOf(request, outputsOf(request.groups), context);
+  return new Map(
+    [...moments].map(([value, { mean, covariance }]) => {
+      const size = mean.length;
+      return [value, mean.map((m, c) => covariance[c * size + c] + m * m)];
+    }),
+  );
+}
+
+/** Mean of every channel at the places where channels are added up, by value. */
+export async function channelMeans(
+  request: Omit<StatisticsRequest, 'criterion'>,
+  values: ReadonlyMap<string, number>,
+  context: RequestContext,
+): Promise<Map<string, Float64Array>> {
+  const moments = await momentsOf(request, values, context);
+  return new Map([...moments].map(([value, { mean }]) => [value, mean]));
+}
+
+function momentsOf(
+  request: Omit<StatisticsRequest, 'criterion'>,
+  places: ReadonlyMap<string, number>,
+  { signal, progress }: RequestContext,
+) {
+  const { opened, groups, settings, inputs, session } = request;
+  const { graph, metadata } = opened.model;
+  const types = valueTypes(graph);
+  const observed = [...places].flatMap(([value, channelAxis]): Observed[] => {
+    const rank = groups.wiring.shapeOf(value)?.length;
+    const dtype = types.get(value);
+    return rank && dtype ? [{ value, dtype, rank, channelAxis }] : [];
+  });
+  const count = imagesOf(request);
+  let done = 0;
+  return collectMoments(graph, metadata, observed, inputs.feeds({ count, seed: settings.seed, signal }), {
+    ...session,
+    signal,
+    onBatch: () => {
+      done = Math.min(count, done + inputs.batch);
+      progress({
+        phase: 'calibrate',
+        message: `Calibrating on ${done} of ${count} images`,
+        fraction: done / count,
+      });
+    },
+  });
+}
+
+async function contributions(request: StatisticsRequest, { signal, progress }: RequestContext) {
+  const { opened, groups, settings, inputs, session } = request;
+  const { graph, metadata } = opened.model;
+  const wanted = new Set(
+    groups.groups.flatMap(({ reason, sums }) => (reason ? [] : sums.flatMap(({ layer }) => layer ?? []))),
+  );
+  const layers = opened.layers.filter((layer) => wanted.has(layer.name) && layer.path.length === 0);
+  const found = new Map<string, Float64Array>();
+  const count = Math.min(imagesOf(request), LASSO_IMAGES);
+  for (const [i, layer] of layers.entries()) {
+    signal.throwIfAborted();
+    progress({ phase: 'calibrate', message: `Measuring what ${layer.name} needs`, fraction: i / layers.length });
+    const feeds = inputs.feeds({ count, seed: settings.seed, signal });
+    const products = await collectContributions(graph, metadata, layer, feeds, { ...session, signal });
+    if (products) found.set(layer.name, products);
+  }
+  return found;
+}
+
+/** Products of channels take as much time as the layer itself, times its channels: fewer images do. */
+const LASSO_IMAGES = 64;
+
+function imagesOf({ settings, inputs }: Pick<StatisticsRequest, 'settings' | 'inputs'>): number {
+  return Math.min(inputs.dataset.length, calibrationImages(settings, inputs.shape));
+}
+
+/** Values where members of groups give their channels, and the axis. */
+function outputsOf({ groups }: ChannelGroups): Map<string, number> {
+  const open = groups.filter(({ reason }) => !reason);
+  return new Map(open.flatMap(({ outputs }) => outputs.map(({ axis }) => [axis.value, axis.axis] as const)));
+}

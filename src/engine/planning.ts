@@ -1,0 +1,143 @@
+/** What settings would do to a model, whatever their method, from what is known of it so far. */
+
+import { modelFacts } from '../analysis/facts';
+import { findLayers } from '../analysis/layers';
+import { storedTotals } from '../analysis/totals';
+import { UserError } from '../errors';
+import type { GroupDetail, LayerDetail, LayerProjection, Projection } from '../protocol/plan';
+import type { PruneSettings } from '../protocol/recipe';
+import { newShape } from '../prune/channels';
+import type { ChannelGroups } from '../prune/groups';
+import type { Plan, RemoveChannelsCut } from '../prune/plan';
+import { countedTarget } from '../prune/target';
+import { removalOfCuts, removeChannels } from '../surgery/channels';
+import type { Calibrated } from './calibration';
+import { type ChannelKnowledge, channelGroups, planOfChannels } from './channels';
+import type { OpenedModel } from './models';
+import { projectPlan } from './projection';
+import { doubleShares } from './scene';
+import type { WeightEnergies } from './singularValues';
+
+/** What was learned from images earlier; null where nothing was. */
+export interface KnownOfImages {
+  calibration(opened: OpenedModel, settings: PruneSettings, folder: string): Calibrated | null;
+  channels(opened: OpenedModel, settings: PruneSettings, folder: string): ChannelKnowledge | null;
+  weightEnergies(opened: OpenedModel, settings: PruneSettings): Promise<WeightEnergies>;
+}
+
+export interface AnyPlan {
+  /** Cuts of channels come before cuts of bases. */
+  readonly plan: Plan;
+  readonly projection: Projection;
+  readonly details: ReadonlyMap<string, LayerDetail>;
+  readonly groupDetails: ReadonlyMap<string, GroupDetail>;
+}
+
+export async function planFor(
+  opened: OpenedModel,
+  settings: PruneSettings,
+  folder: string,
+  known: KnownOfImages,
+): Promise<AnyPlan> {
+  switch (settings.method) {
+    case 'basis':
+    case 'fine-tune': {
+      const calibrated = known.calibration(opened, settings, folder);
+      const energies = calibrated ? null : await known.weightEnergies(opened, settings);
+      return { ...projectPlan(opened, settings, calibrated, energies), groupDetails: new Map() };
+    }
+    case 'channel':
+      return channelPlan(opened, settings, folder, known);
+    case 'double':
+      return doublePlan(opened, settings, folder, known);
+    default:
+      return settings.method satisfies never;
+  }
+}
+
+async function channelPlan(
+  opened: OpenedModel,
+  settings: PruneSettings,
+  folder: string,
+  known: KnownOfImages,
+): Promise<AnyPlan & { readonly groups: ChannelGroups; readonly cuts: readonly RemoveChannelsCut[] }> {
+  const groups = await channelGroups(opened);
+  const found = known.channels(opened, settings, folder);
+  const planned = planAsFarAsKnown(opened, groups, settings, found);
+  return { ...planned, groups, cuts: planned.plan.cuts, details: new Map(), groupDetails: planned.details };
+}
+
+/** Before the images were looked at, the weights stand in for them. */
+function planAsFarAsKnown(...[opened, groups, settings, known]: Parameters<typeof planOfChannels>) {
+  try {
+    return planOfChannels(opened, groups, settings, known);
+  } catch (error) {
+    if (!(error instanceof UserError) || error.code !== 'data-needed') throw error;
+    const byWeights = { ...settings, channel: { ...settings.channel, criterion: 'l2' as const } };
+    return planOfChannels(opened, groups, byWeights, known);
+  }
+}
+
+/** Channels first, then the bases of what is left, by their weights. */
+async function doublePlan(
+  opened: OpenedModel,
+  settings: PruneSettings,
+  folder: string,
+  known: KnownOfImages,
+): Promise<AnyPlan> {
+  const { target, assumed } = countedTarget(settings.target);
+  const total = opened.facts.totals[target.kind] ?? 0;
+  const share = target.kind === 'bytes' && target.value > 1 ? target.value / (total || 1) : target.value;
+  const asked = { ...settings, target: { kind: target.kind, value: doubleShares(settings, share).channels } };
+  const first = await channelPlan(opened, asked, folder, known);
+  const narrow = narrowed(opened, first.groups, first.cuts);
+  const left = narrow.facts.totals[target.kind] ?? 0;
+  const rest = { ...settings, target: { kind: target.kind, value: Math.min(1, (share * total) / (left || 1)) } };
+  const second = projectPlan(narrow, rest, null, await known.weightEnergies(narrow, rest));
+  return {
+    plan: { cuts: [...first.cuts, ...second.plan.cuts] },
+    projection: { ...joinedProjection(first.projection, second.projection), ...(assumed ? { assumed } : {}) },
+    details: second.details,
+    groupDetails: first.groupDetails,
+  };
+}
+
+/** The projection of bases after channels, as one: what is left of each layer, and by what. */
+export function joinedProjection(channels: Projection, bases: Projection): Projection {
+  const before = new Map(channels.layers.map((layer) => [layer.layer, layer]));
+  return {
+    ...bases,
+    before: channels.before,
+    groups: channels.groups,
+    layers: bases.layers.map((layer): LayerProjection => {
+      const narrow = before.get(layer.layer);
+      if (narrow?.action !== 'narrow') return layer;
+      const isWhole = layer.action === 'keep';
+      return { ...layer, channels: narrow.channels, ...(isWhole ? { action: 'narrow', reason: null } : {}) };
+    }),
+    shortfall: bases.shortfall,
+  };
+}
+
+/** The model without some channels, in memory: its weights are read from the file when they are asked for. */
+function narrowed(opened: OpenedModel, groups: ChannelGroups, cuts: readonly RemoveChannelsCut[]): OpenedModel {
+  const removal = removalOfCuts(groups, cuts);
+  const model = { ...opened.model, graph: removeChannels(groups, cuts, opened.model.metadata.irVersion) };
+  const layers = findLayers(model.graph);
+  const values = new Map<string, readonly number[]>(opened.shapes.values);
+  for (const value of values.keys()) {
+    const shape = newShape(groups.wiring, removal, value);
+    if (shape) values.set(value, shape);
+  }
+  const shapes = { ...opened.shapes, values };
+  const stored = storedTotals(model.graph);
+  return {
+    ...opened,
+    model,
+    layers,
+    uses: stored.uses,
+    shapes,
+    facts: modelFacts(model, layers, shapes),
+    stamp: `${opened.stamp}/${JSON.stringify(cuts)}`,
+  };
+}
