@@ -29,7 +29,7 @@ export interface Sizes {
 }
 
 /** A function that gives a value of the graph, or undefined where it depends on data or is not small. */
-export function smallValues(graph: Graph, sizes: Sizes, producer = producers(graph)) {
+export function smallValues(graph: Graph, sizes: Sizes, producer: ReadonlyMap<string, GraphNode> = producers(graph)) {
   const known = new Map<string, SmallValue | undefined>();
   const find = (name: string, depth: number): SmallValue | undefined => {
     if (!name || depth > DEEPEST) return undefined;

@@ -19,9 +19,20 @@ export interface CutAxis extends Axis {
 /** By the key of the axis. */
 export type Removal = ReadonlyMap<string, CutAxis>;
 
-/** The positions of an axis that belong to a channel of a group, −1 for none. */
+/** The positions of an axis that belong to channels of a group. */
 export interface GroupedAxis extends Axis {
+  /** The first of them. Joined axes are long, and a group has a short piece of them. */
+  readonly first: number;
+  /** The channel of each position from there to the last of them, −1 for none. */
   readonly channels: Int32Array;
+}
+
+/** Calls back with each position of a channel. */
+export function eachChannel(
+  { first, channels }: GroupedAxis,
+  visit: (position: number, channel: number) => void,
+): void {
+  for (let i = 0; i < channels.length; i++) if (channels[i] >= 0) visit(first + i, channels[i]);
 }
 
 /** All positions that some channels of some groups have. */
@@ -33,10 +44,15 @@ export function removalOf(
     const goes = new Set(channels);
     if (goes.size === 0) continue;
     for (const axis of axes) {
-      const isRemoved = removal.get(axis.key)?.isRemoved ?? new Uint8Array(axis.size);
-      for (const [position, channel] of axis.channels.entries()) if (goes.has(channel)) isRemoved[position] = 1;
       const { key, value, use, size } = axis;
-      const count = isRemoved.reduce((sum, removed) => sum + removed, 0);
+      const known = removal.get(key);
+      const isRemoved = known?.isRemoved ?? new Uint8Array(size);
+      let count = known?.count ?? 0;
+      eachChannel(axis, (position, channel) => {
+        if (isRemoved[position] || !goes.has(channel)) return;
+        isRemoved[position] = 1;
+        count++;
+      });
       removal.set(key, { key, value, use, axis: axis.axis, size, isRemoved, count });
     }
   }
@@ -129,11 +145,12 @@ export function consequencesOf(wiring: Wiring, removal: Removal): Consequences {
 }
 
 function newNumbers(wiring: Wiring, removal: Removal): (value: string) => SmallValue | undefined {
-  return smallValues(wiring.graph, {
-    shapeOf: (value) => newShape(wiring, removal, value),
+  const sizes = {
+    shapeOf: (value: string) => newShape(wiring, removal, value),
     // The number of channels is the model's own; other sizes may be the data's.
-    isFixed: (value, axis) => removal.has(`${value}@${axis}`),
-  });
+    isFixed: (value: string, axis: number) => removal.has(`${value}@${axis}`),
+  };
+  return smallValues(wiring.graph, sizes, wiring.producer);
 }
 
 function resizedNode(wiring: Wiring, removal: Removal, index: number): ResizedNode {
@@ -183,7 +200,7 @@ function calculations(
   numbers: (value: string) => SmallValue | undefined,
   settled: ReadonlySet<string>,
 ): Pick<Consequences, 'reason' | 'calculates'> {
-  const before = smallValues(wiring.graph, { shapeOf: wiring.shapeOf, isFixed: () => false });
+  const before = smallValues(wiring.graph, { shapeOf: wiring.shapeOf, isFixed: () => false }, wiring.producer);
   const calculates = new Set<number>();
   const seen = new Set<number>();
   const stack = cutNodes(wiring, removal).filter((node) => isWorkedOut(node));

@@ -9,10 +9,10 @@ import type { Layer } from '../analysis/layers';
 import { nodeLabel } from '../graph/graph';
 import { opDef } from '../ops';
 import type { Tie } from '../ops/coupling';
-import { consequencesOf, type GroupedAxis, removalOf } from './channels';
+import { consequencesOf, eachChannel, type GroupedAxis, removalOf } from './channels';
 import { type ChannelCost, costModel } from './channelsCost';
-import { type Flood, flood } from './groupsFlood';
-import { isBetter, numbering, type Part, partition } from './groupsParts';
+import { type Flood, flood, type LabelledAxis } from './groupsFlood';
+import { isBetter, numbering, type Part, partition, piece } from './groupsParts';
 import { type Axis, type ChannelModel, type Wiring, wiringOf } from './groupsWiring';
 
 export interface Member {
@@ -221,12 +221,12 @@ class Finder {
     for (const group of added.sort((a, b) => a.order - b.order)) {
       const index = this.groups.length;
       const overlaps = group.axes.some((axis) => this.isTaken(axis));
-      for (const { key, size, channels } of group.axes) {
-        const known = this.taken.get(key) ?? new Int32Array(size).fill(-1);
-        for (const [position, channel] of channels.entries()) {
-          if (channel >= 0 && known[position] < 0) known[position] = index;
-        }
-        this.taken.set(key, known);
+      for (const axis of group.axes) {
+        const known = this.taken.get(axis.key) ?? new Int32Array(axis.size).fill(-1);
+        eachChannel(axis, (position) => {
+          if (known[position] < 0) known[position] = index;
+        });
+        this.taken.set(axis.key, known);
       }
       const { order: _order, ...plain } = group;
       const shared = overlaps ? 'some of them already go with another group, counted in another way' : null;
@@ -234,9 +234,11 @@ class Finder {
     }
   }
 
-  private isTaken({ key, channels }: GroupedAxis): boolean {
-    const known = this.taken.get(key);
-    return known !== undefined && channels.some((channel, position) => channel >= 0 && known[position] >= 0);
+  private isTaken(axis: GroupedAxis): boolean {
+    const known = this.taken.get(axis.key);
+    let isTaken = false;
+    if (known) eachChannel(axis, (position) => (isTaken ||= known[position] >= 0));
+    return isTaken;
   }
 
   private unique(name: string): string {
@@ -283,11 +285,8 @@ class Finder {
     const number = numbering(found, first ?? keys[0], roots);
     const axes = new Map<string, GroupedAxis>();
     for (const key of keys) {
-      const { labels, ...axis } = found.axes.get(key) as NonNullable<ReturnType<Flood['axes']['get']>>;
-      axes.set(key, {
-        ...axis,
-        channels: labels.map((label) => (label < 0 ? -1 : (number.get(found.rootOf(label)) ?? -1))),
-      });
+      const { labels, ...axis } = found.axes.get(key) as LabelledAxis;
+      axes.set(key, { ...axis, ...piece(labels, (label) => number.get(found.rootOf(label)) ?? -1) });
     }
     const primary = axes.get(first ?? keys[0]) as GroupedAxis;
     const name = (members.find(({ role }) => role === 'producer') ?? members[0])?.layer ?? primary.value;

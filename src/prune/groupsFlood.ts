@@ -218,9 +218,9 @@ class State {
     reason: string,
     blocked: Map<number, string>,
   ): void {
-    for (const [position, label] of labels.entries()) {
-      if (label < 0 || !isNeeded(position)) continue;
-      const root = this.rootOf(label);
+    for (let position = 0; position < labels.length; position++) {
+      if (labels[position] < 0 || !isNeeded(position)) continue;
+      const root = this.rootOf(labels[position]);
       if (!blocked.has(root)) blocked.set(root, reason);
     }
   }

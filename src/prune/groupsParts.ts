@@ -43,6 +43,17 @@ export function numbering({ axes, rootOf }: Flood, key: string, roots: readonly 
   return number;
 }
 
+/** The channels of the labelled positions of an axis, from the first to the last that has one. */
+export function piece(
+  labels: Int32Array,
+  channelOf: (label: number) => number,
+): { readonly first: number; readonly channels: Int32Array } {
+  const channels = labels.map((label) => (label < 0 ? -1 : channelOf(label)));
+  const isChannel = (channel: number): boolean => channel >= 0;
+  const first = Math.max(channels.findIndex(isChannel), 0);
+  return { first, channels: channels.slice(first, channels.findLastIndex(isChannel) + 1) };
+}
+
 /** Compares lists of numbers by the first that differs. */
 export function isBetter(a: readonly number[], b: readonly number[]): boolean {
   const at = a.findIndex((value, i) => value !== b[i]);

@@ -7,7 +7,7 @@
  */
 import type { Layer } from '../analysis/layers';
 import { type Graph, type GraphNode, nodeLabel } from '../graph/graph';
-import { outerReads, subgraphs } from '../graph/order';
+import { outerReads, producers, subgraphs } from '../graph/order';
 import { opDef } from '../ops';
 import type { CoupledNode, Dims, Place, Tie } from '../ops/coupling';
 import { smallValues } from '../ops/smallValues';
@@ -36,6 +36,8 @@ export interface Axis {
 export interface Wiring extends ChannelModel {
   readonly nodes: readonly GraphNode[];
   readonly stored: ReadonlyMap<string, TensorRef>;
+  /** The node that gives each value. */
+  readonly producer: ReadonlyMap<string, GraphNode>;
   /** Indices of the nodes that give or read a value themselves. */
   readonly touching: ReadonlyMap<string, readonly number[]>;
   /** Why all of a value is needed: it is an input or output of the model, or read by control flow. */
@@ -71,7 +73,8 @@ export function wiringOf(model: ChannelModel): Wiring {
   }
   const isStatic = staticValues(graph);
   const shapeOf = (value: string): Dims | undefined => stored.get(value)?.dims ?? shapes.get(value);
-  const numbers = smallValues(graph, { shapeOf, isFixed: () => false });
+  const producer = producers(graph);
+  const numbers = smallValues(graph, { shapeOf, isFixed: () => false }, producer);
   const coupled = (index: number): CoupledNode => {
     const node = nodes[index];
     return {
@@ -87,6 +90,7 @@ export function wiringOf(model: ChannelModel): Wiring {
     ...model,
     nodes,
     stored,
+    producer,
     touching,
     needed: neededValues(graph),
     isStatic,

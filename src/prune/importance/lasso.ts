@@ -3,6 +3,7 @@
  * Z_c is what input channel c contributes to the layer's outputs Y = Σ_c Z_c, so only their products are needed:
  * G = E[Σ Z_c·Z_d], and E[Y·Z_c] = Σ_d G_cd. He, Zhang and Sun, 2017 (arXiv 1707.06168).
  */
+import { eachChannel, type GroupedAxis } from '../channels';
 import type { Group } from '../groups';
 import type { ImportanceRule } from './source';
 
@@ -10,13 +11,13 @@ export const lasso: ImportanceRule = (group, { statistics }) => {
   const scores: Float64Array[] = [];
   for (const { layer, axis } of consumerInputs(group)) {
     const products = statistics.contributions?.get(layer);
-    if (products) scores.push(entryPenalties(merged(products, axis.channels, group.channels), group.channels));
+    if (products) scores.push(entryPenalties(merged(products, axis, group.channels), group.channels));
   }
   return scores.length ? scores : 'what the next layers make of them was not measured';
 };
 
 /** Consumers with the axis of their input. */
-export function consumerInputs({ members, sums }: Group): { layer: string; axis: Group['axes'][number] }[] {
+export function consumerInputs({ members, sums }: Group): { layer: string; axis: GroupedAxis }[] {
   const consumers = members.filter(({ role }) => role === 'consumer');
   return sums.flatMap(({ layer, axis }) =>
     layer !== null && consumers.some((member) => member.layer === layer) ? [{ layer, axis }] : [],
@@ -24,15 +25,15 @@ export function consumerInputs({ members, sums }: Group): { layer: string; axis:
 }
 
 /** Products of channels from those of positions; positions of other groups stay in, together, as one more channel. */
-function merged(products: Float64Array, channels: Int32Array, count: number): Float64Array {
+function merged(products: Float64Array, axis: GroupedAxis, count: number): Float64Array {
   const size = count + 1;
-  const positions = channels.length;
+  const channels = new Int32Array(axis.size).fill(count);
+  eachChannel(axis, (position, channel) => {
+    channels[position] = channel;
+  });
   const found = new Float64Array(size * size);
-  for (let a = 0; a < positions; a++) {
-    const row = channels[a] < 0 ? count : channels[a];
-    for (let b = 0; b < positions; b++) {
-      found[row * size + (channels[b] < 0 ? count : channels[b])] += products[a * positions + b];
-    }
+  for (let a = 0; a < axis.size; a++) {
+    for (let b = 0; b < axis.size; b++) found[channels[a] * size + channels[b]] += products[a * axis.size + b];
   }
   return found;
 }

@@ -3,7 +3,7 @@ import type { Layer } from '../../analysis/layers';
 import { readWeight } from '../../analysis/weights';
 import { elementCount } from '../../tensor/dtype';
 import { toFloat64 } from '../../tensor/tensor';
-import type { GroupedAxis } from '../channels';
+import { eachChannel, type GroupedAxis } from '../channels';
 import type { Group, MemberWeight } from '../groups';
 import type { Wiring } from '../groupsWiring';
 
@@ -61,9 +61,11 @@ export function vectorOf({ wiring }: ImportanceSource, { value }: GroupedAxis): 
 }
 
 /** Adds a number of each position of an axis to its channel. */
-export function perChannel(values: ArrayLike<number>, { channels }: GroupedAxis, count: number): Float64Array {
+export function perChannel(values: ArrayLike<number>, axis: GroupedAxis, count: number): Float64Array {
   const sums = new Float64Array(count);
-  for (const [position, channel] of channels.entries()) if (channel >= 0) sums[channel] += values[position];
+  eachChannel(axis, (position, channel) => {
+    sums[channel] += values[position];
+  });
   return sums;
 }
 
