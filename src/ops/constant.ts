@@ -2,6 +2,8 @@
  * Operators through which no gradient flows: what they give does not depend on the values of floats they read, or only
  * in steps. Source: the ONNX operator pages.
  */
+import { constantValue } from '../graph/graph';
+import { dataTypes } from '../tensor/dtype';
 import { broadcast, input, output, sameAxes } from './coupling';
 import { constantOfShape } from './movementCouplings';
 import type { OpDef } from './op';
@@ -46,8 +48,12 @@ export const Sign = eachElement;
 // Made without reading values.
 export const Constant: OpDef = {
   gradient: 'none',
-  // A stored tensor like any other.
-  couplings: ({ outputs: [Y] }) => Y.map((units, axis) => ({ units, places: [output(0, axis)] })),
+  // A stored tensor like any other, where it holds whole bytes.
+  couplings({ node, outputs: [Y] }) {
+    const value = constantValue(node);
+    if (!value || dataTypes[value.dtype].bits < 8) return 'its numbers are packed';
+    return Y.map((units, axis) => ({ units, places: [output(0, axis)] }));
+  },
 };
 export const ConstantOfShape: OpDef = { gradient: 'none', ...constantOfShape };
 export const EyeLike = none;

@@ -6,13 +6,13 @@
  * purpose, and couple their readers.
  */
 import type { Layer } from '../analysis/layers';
-import { type Graph, type GraphNode, nodeLabel } from '../graph/graph';
+import { constantValue, type Graph, type GraphNode, nodeLabel } from '../graph/graph';
 import { outerReads, producers, subgraphs } from '../graph/order';
 import { opDef } from '../ops';
 import type { CoupledNode, Dims, Place, Tie } from '../ops/coupling';
 import { smallValues } from '../ops/smallValues';
 import { dataTypes } from '../tensor/dtype';
-import type { TensorRef } from '../tensor/tensor';
+import { memoryTensor, type TensorRef } from '../tensor/tensor';
 
 /** What groups are found in. */
 export interface ChannelModel {
@@ -132,9 +132,9 @@ function storedTensors(graph: Graph): Map<string, TensorRef> {
   const found = new Map<string, TensorRef>();
   for (const [name, ref] of graph.initializers) if (dataTypes[ref.dtype].bits >= 8) found.set(name, ref);
   for (const node of graph.nodes) {
-    const value = node.attributes.get('value');
-    if (node.opType !== 'Constant' || value?.kind !== 'tensor') continue;
-    if (dataTypes[value.value.dtype].bits >= 8) found.set(node.outputs[0], value.value);
+    const value = constantValue(node);
+    if (!value || dataTypes[value.dtype].bits < 8) continue;
+    found.set(node.outputs[0], 'read' in value ? value : memoryTensor(node.outputs[0], value));
   }
   return found;
 }

@@ -167,7 +167,11 @@ class Removed {
       return;
     }
     const node = this.groups.wiring.nodes.findIndex(({ outputs }) => outputs[0] === name);
-    this.attributesOf(node).set('value', { ...this.attributesOf(node).get('value'), kind: 'tensor', value: ref });
+    const attributes = this.attributesOf(node);
+    const old = attributes.get('value');
+    // A list of numbers in an attribute of its own becomes a tensor.
+    attributes.clear();
+    attributes.set('value', { ...old, kind: 'tensor', value: ref });
   }
 
   private store(ref: TensorRef): string {

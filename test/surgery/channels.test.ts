@@ -126,6 +126,23 @@ describe('shared tensors', () => {
     expect(same.inputs.find(({ name }) => name === 'bias')?.shape).toEqual([6]);
   });
 
+  it('may lie in nodes, as tensors or as lists', async () => {
+    const net = new Net();
+    const x = net.input('x', ['N', 3, 6, 6]);
+    const list = (values: readonly number[]): string =>
+      net.op('Constant', [], { value_floats: { kind: 'floats', value: values } });
+    const weight = memoryTensor('', randomTensor([6, 3, 1, 1]));
+    const a = net.op('Conv', [
+      x,
+      net.op('Constant', [], { value: { kind: 'tensor', value: weight } }),
+      list([1, 2, 3, 4, 5, 6]),
+    ]);
+    net.output('y', net.op('Conv', [net.relu(a), net.random('b.weight', [4, 6, 1, 1])]));
+    const groups = await groupsOf(net.graph());
+    const pruned = await checkCuts(groups, [cutShare(groups.groups[0], 0.5)]);
+    expect([...pruned.initializers.values()].map(({ dims }) => dims)).toEqual([[4, 3, 1, 1]]);
+  });
+
   it('stay shared when they are matrices', async () => {
     const net = new Net();
     const x = net.input('x', ['N', 3, 6, 6]);
