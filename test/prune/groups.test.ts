@@ -99,7 +99,7 @@ describe('groups of channels', () => {
 });
 
 describe('small values', () => {
-  function valueOf(build: (net: Net, x: string) => string): ReturnType<ReturnType<typeof smallValues>> {
+  function worked(build: (net: Net, x: string) => string): ReturnType<ReturnType<typeof smallValues>> {
     const net = new Net();
     const name = build(net, net.input('x', ['N', 6, 4]));
     const graph: Graph = net.graph();
@@ -110,7 +110,7 @@ describe('small values', () => {
   }
 
   it('are worked out from shapes and stored numbers, element by element', () => {
-    const found = valueOf((net, x) => {
+    const found = worked((net, x) => {
       const shape = net.op('Shape', [x]);
       const [batch, count] = [0, 1].map((at) => net.op('Gather', [shape, net.ints([at])]));
       const half = net.op('Div', [count, net.ints([2])]);
@@ -120,7 +120,7 @@ describe('small values', () => {
   });
 
   it('follow the pads that exporters write', () => {
-    const found = valueOf((net) => {
+    const found = worked((net) => {
       const zeros = net.op('ConstantOfShape', [net.ints([4])]);
       const pairs = net.reshape(net.op('Concat', [net.ints([1, 2, 3, 4]), zeros], { axis: int(0) }), [-1, 2]);
       const turned = net.op('Slice', [pairs, net.ints([-1]), net.ints([-(2 ** 62)]), net.ints([0]), net.ints([-1])]);
@@ -130,7 +130,7 @@ describe('small values', () => {
   });
 
   it('end where data begin', () => {
-    expect(valueOf((net, x) => net.op('Add', [x, net.ints([1])]))).toBeUndefined();
-    expect(valueOf((net, x) => net.op('NonZero', [x]))).toBeUndefined();
+    expect(worked((net, x) => net.op('Add', [x, net.ints([1])]))).toBeUndefined();
+    expect(worked((net, x) => net.op('NonZero', [x]))).toBeUndefined();
   });
 });
