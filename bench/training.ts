@@ -10,6 +10,11 @@
  *
  * PyTorch takes part when Python with torch is found ($PYTHON, python3, python). Steps are interleaved; medians are
  * compared. `--profile` adds where Espalier's time goes, by operator. Goal: not slower than PyTorch.
+ *
+ *     npm run bench -- training --memory 3000
+ *
+ * takes so many steps of ResNet-20 alone, all weights at batch 8, and prints the resident memory ten times on the way. Goal:
+ * flat.
  */
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -50,7 +55,11 @@ function tasksOf(depth: number): Task[] {
   ];
 }
 
-async function espalier({ depth, choice, factorized }: Task, threads: number, profile?: string): Promise<Contestant> {
+async function espalier(
+  { depth, choice, factorized }: Task,
+  threads: number,
+  { profile, batch = BATCH }: { profile?: string; batch?: number } = {},
+): Promise<Contestant> {
   const { graph, inners } = cifarResNet(depth, factorized);
   const metadata = {
     irVersion: 8,
@@ -72,10 +81,10 @@ async function espalier({ depth, choice, factorized }: Task, threads: number, pr
     session: { threads, profile },
   });
   const random = seededRandom(1);
-  const pixels = Float32Array.from({ length: BATCH * 3 * imageSide * imageSide }, () => random.normal());
+  const pixels = Float32Array.from({ length: batch * 3 * imageSide * imageSide }, () => random.normal());
   const feeds: Record<string, Tensor> = {
-    x: float32Tensor(pixels, [BATCH, 3, imageSide, imageSide]),
-    [LABELS]: int64Tensor(Array.from({ length: BATCH }, () => random.index(classCount))),
+    x: float32Tensor(pixels, [batch, 3, imageSide, imageSide]),
+    [LABELS]: int64Tensor(Array.from({ length: batch }, () => random.index(classCount))),
   };
   let count = 0;
   return {
@@ -157,7 +166,7 @@ function timeByOperator(file: string): [operator: string, ms: number, nodes: num
 async function profiled(task: Task, threads: number): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'espalier-bench-'));
   try {
-    const contestant = await espalier(task, threads, path.join(folder, 'profile'));
+    const contestant = await espalier(task, threads, { profile: path.join(folder, 'profile') });
     for (let i = 0; i < 6; i++) await contestant.step();
     await contestant.end();
     const [file] = readdirSync(folder);
@@ -169,6 +178,16 @@ async function profiled(task: Task, threads: number): Promise<void> {
   }
 }
 
+async function memory(steps: number, threads: number): Promise<void> {
+  const contestant = await espalier(tasksOf(20)[0], threads, { batch: 8 });
+  const stretch = Math.max(1, Math.round(steps / 10));
+  for (let step = 1; step <= steps; step++) {
+    await contestant.step();
+    if (step % stretch === 0) console.log(`  step ${step}: ${Math.round(process.memoryUsage().rss / 1e6)} MB resident`);
+  }
+  await contestant.end();
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -176,10 +195,12 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: '15' },
       depth: { type: 'string', multiple: true, default: ['20', '56'] },
       profile: { type: 'boolean', default: false },
+      memory: { type: 'string' },
     },
   });
   const threads = Number(values.threads);
   const rounds = Number(values.rounds);
+  if (values.memory) return memory(Number(values.memory), threads);
   const python = findPython();
   console.log(`One training step at batch ${BATCH}, ${threads} threads, median (and least) of ${rounds}.`);
   console.log(
