@@ -133,7 +133,7 @@ async function channelSurgery(
   const known = inputs ? await tools.channelKnowledge(request, within(context, shares.calibrate)) : null;
   const { plan, projection } = planOfChannels(from, groups, settings, known);
   const { decomposed, checks } = await cutChannels(
-    { from, groups, cuts: plan.cuts, target: base.model.graph, settings, inputs, session },
+    { from, groups, cuts: plan.cuts, target: fitTarget(base, from), settings, inputs, session },
     within(context, shares.decompose),
   );
   return { projection, decomposed, checks };
@@ -154,7 +154,7 @@ async function basisSurgery(
   const { plan, projection } = projectPlan(from, settings, calibration, await tools.weightEnergies(from, settings));
   const decomposed = await decompose(
     from,
-    base.model.graph,
+    fitTarget(base, from),
     plan,
     settings,
     calibration,
@@ -163,6 +163,13 @@ async function basisSurgery(
     within(context, shares.decompose),
   );
   return { projection, decomposed, checks: [] };
+}
+
+/** What layers are fitted to again: the unpruned model, or the one at hand when its layers are narrower already. */
+function fitTarget(base: OpenedModel, from: OpenedModel): Graph {
+  const sizes = new Map(base.layers.map(({ name, weight }) => [name, String(weight.dims)]));
+  const isAsWide = from.layers.every(({ name, weight }) => sizes.get(name) === String(weight.dims));
+  return isAsWide ? base.model.graph : from.model.graph;
 }
 
 /** The same cuts with another graph of the same nodes. */
