@@ -62,6 +62,13 @@ async function main(): Promise<void> {
     seed: 0,
   };
   writeJson('shapes-cnn.prune.json', recipe);
+  const quarter: RecipeInput = {
+    ...recipe,
+    target: { kind: 'macs', value: 0.25 },
+    multiple: 1,
+    training: { epochs: 8, loss: 'labels', lr: 0.02, batchNorm: 'train' },
+  };
+  writeJson('quarter.prune.json', quarter);
   const { graph, record } = await trainSample(({ step, steps, loss, rate }) => {
     if (step % 25 === 0)
       console.log(`Step ${step} of ${steps}: loss ${loss.toFixed(4)}, learning rate ${rate.toFixed(4)}`);

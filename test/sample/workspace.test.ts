@@ -40,6 +40,9 @@ describe('the sample workspace', () => {
   it('has valid datasets and a valid recipe that names what is there', async () => {
     const json = async (name: string) => JSON.parse(await readFile(inWorkspace(name), 'utf8'));
     const recipe = recipeSchema.parse(await json('shapes-cnn.prune.json'));
+    const quarter = recipeSchema.parse(await json('quarter.prune.json'));
+    expect([quarter.model, quarter.data]).toEqual([recipe.model, recipe.data]);
+    expect(quarter.training?.epochs).toBeGreaterThan(0);
     for (const name of [recipe.data!.path, recipe.data!.evaluation!]) {
       const { path: folder } = datasetSchema.parse(await json(name));
       expect(await readdir(inWorkspace(folder))).toEqual([...figures]);
