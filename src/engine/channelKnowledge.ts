@@ -1,9 +1,11 @@
 /** What a user's images tell of a model's channels: statistics for the criterion, and measured damage where asked for. */
 import path from 'node:path';
+import { UserError } from '../errors';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
-import { channelStatistics } from './channelStatistics';
-import { type ChannelKnowledge, channelGroups, chosenCriterion, planOfChannels } from './channels';
+import type { Criterion } from '../prune/importance';
+import { channelStatistics, type StatisticsRequest } from './channelStatistics';
+import { type ChannelKnowledge, channelGroups, planOfChannels } from './channels';
 import { deviceOf } from './devices';
 import { openInputs } from './inputs';
 import type { OpenedModel, OpenModels } from './models';
@@ -29,7 +31,7 @@ export function knowledgeKey(opened: OpenedModel, settings: PruneSettings, folde
     preprocessing ?? null,
     settings.seed,
     settings.shapes ?? null,
-    chosenCriterion(settings.channel, true),
+    settings.channel.criterion,
     settings.channel.allocation === 'sensitivity' ? [settings.channel.aggregate, settings.channel.normalize] : null,
   ]);
 }
@@ -48,20 +50,40 @@ export async function learnChannels(
   const inputs = await openInputs(opened, path.resolve(folder, data.path), data.preprocessing);
   const session = { device: await deviceOf(settings.device), threads: settings.threads };
   try {
-    const criterion = chosenCriterion(settings.channel, true);
     const wantsSensitivity = settings.channel.allocation === 'sensitivity';
     const share = wantsSensitivity ? 0.5 : 1;
-    const request = { opened, groups, criterion, settings, inputs, session };
-    const statistics = await channelStatistics(request, within(context, [0, share]));
-    if (!wantsSensitivity) return { statistics, sensitivity: null };
+    const request = { opened, groups, settings, inputs, session };
+    const found = await statisticsFor(request, within(context, [0, share]));
+    if (!wantsSensitivity) return { ...found, sensitivity: null };
     const byScore = { ...settings, channel: { ...settings.channel, allocation: 'global' as const } };
-    const { details } = planOfChannels(opened, groups, byScore, { statistics, sensitivity: null });
+    const { details } = planOfChannels(opened, groups, byScore, { ...found, sensitivity: null });
     const sensitivity = await measureSensitivity(
       { opened, groups, details, inputs, session, seed: settings.seed },
       within(context, [share, 1]),
     );
-    return { statistics, sensitivity };
+    return { ...found, sensitivity };
   } finally {
     await inputs.close();
   }
 }
+
+/** For the criterion that the settings name; `auto` goes by the change of the loss, or by activations where there is none. */
+async function statisticsFor(
+  request: Omit<StatisticsRequest, 'criterion'>,
+  context: RequestContext,
+): Promise<Omit<ChannelKnowledge, 'sensitivity'>> {
+  const { criterion } = request.settings.channel;
+  const measured = async (chosen: Criterion) => {
+    return { criterion: chosen, statistics: await channelStatistics({ ...request, criterion: chosen }, context) };
+  };
+  if (criterion !== 'auto') return measured(criterion);
+  try {
+    return await measured('fisher');
+  } catch (error) {
+    if (!(error instanceof UserError) || !WITHOUT_LOSS.includes(error.code)) throw error;
+    return measured('activation');
+  }
+}
+
+/** What stands in the way of a loss, or of its gradients. */
+const WITHOUT_LOSS: readonly string[] = ['not-a-classifier', 'no-gradient', 'not-trainable'];

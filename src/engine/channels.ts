@@ -5,7 +5,7 @@
 import { dataNeeded, shapesUnknown } from '../errors';
 import { standardOpset } from '../graph/graph';
 import type { Sensitivity } from '../protocol/plan';
-import type { ChannelOptions, PruneSettings } from '../protocol/recipe';
+import type { PruneSettings } from '../protocol/recipe';
 import { type ChannelPlan, type ChannelScores, planChannels } from '../prune/channelPlan';
 import { type ChannelGroups, findGroups } from '../prune/groups';
 import { valuesToProbe } from '../prune/groupsWiring';
@@ -35,15 +35,11 @@ async function find({ model: { graph, metadata }, layers, shapes }: OpenedModel)
 
 /** What images tell of a model's channels; small enough to send between threads. */
 export interface ChannelKnowledge {
+  /** What the statistics are for. */
+  readonly criterion: Criterion;
   readonly statistics: ChannelStatistics;
   /** null unless the allocation goes by it. */
   readonly sensitivity: Sensitivity | null;
-}
-
-/** The criterion that `auto` stands for. */
-export function chosenCriterion({ criterion }: ChannelOptions, hasImages: boolean): Criterion {
-  if (criterion !== 'auto') return criterion;
-  return hasImages ? 'fisher' : 'l2';
 }
 
 const FROM_IMAGES: ReadonlySet<Criterion> = new Set<Criterion>(['taylor', 'fisher', 'activation', 'lasso']);
@@ -55,7 +51,8 @@ export function isMeasuredOnImages(criterion: Criterion): boolean {
 
 /**
  * What the settings ask for.
- * @param known of the images; null when there are none, or not yet: `auto` then goes by the weights
+ * @param known of the images; null when there are none, or not yet: `auto` then goes by the weights, else by what the
+ *   images were looked at for
  * @throws UserError `data-needed` for a criterion that needs images
  */
 export function planOfChannels(
@@ -65,7 +62,8 @@ export function planOfChannels(
   known: ChannelKnowledge | null,
 ): ChannelPlan {
   const { statistics = null, sensitivity = null } = known ?? {};
-  const criterion = chosenCriterion(settings.channel, statistics !== null);
+  const { criterion: asked } = settings.channel;
+  const criterion = asked === 'auto' ? (known?.criterion ?? 'l2') : asked;
   if (isMeasuredOnImages(criterion) && !statistics) throw dataNeeded({ what: `the criterion ${criterion}` });
   const source = {
     wiring: groups.wiring,

@@ -3,7 +3,6 @@
  * inputs fitted again to what the original gives, or at least given what the removed channels carried on average.
  */
 import { findLayers, type Layer } from '../analysis/layers';
-import { readWeight } from '../analysis/weights';
 import { verificationFailed } from '../errors';
 import { serializeGraph } from '../formats/onnx/serialize';
 import type { Graph, GraphNode } from '../graph/graph';
@@ -13,16 +12,18 @@ import type { RequestContext } from '../protocol/rpc';
 import type { ChannelGroups } from '../prune/groups';
 import type { RemoveChannelsCut } from '../prune/plan';
 import { collectCrossMoments, observedOutput } from '../runtime/moments';
-import { removalOfCuts, removeChannels } from '../surgery/channels';
+import { removeChannels } from '../surgery/channels';
+import { type CompensatedInput, compensatedInputs, shiftsOf } from '../surgery/channelsCompensate';
 import { maskChannels } from '../surgery/channelsMask';
 import { reconstructed, takesOffset, withOffset, withPatches } from '../surgery/reconstruct';
 import type { Tensor } from '../tensor/tensor';
 import { calibrationImages, outputRank } from './calibration';
 import { channelMeans } from './channelStatistics';
 import type { Decomposed } from './decompose';
+import { type ChannelsLeft, type FitTarget, leftAfter, momentsLeft } from './fitTarget';
 import type { Inputs } from './inputs';
 import type { OpenedModel } from './models';
-import type { Scene } from './scene';
+import { type Scene, within } from './scene';
 import { noiseInputs, outputsOf, relativeDifference } from './verify';
 
 export interface CutRequest {
@@ -30,8 +31,7 @@ export interface CutRequest {
   readonly from: OpenedModel;
   readonly groups: ChannelGroups;
   readonly cuts: readonly RemoveChannelsCut[];
-  /** What the layers are fitted to again. */
-  readonly target: Graph;
+  readonly target: FitTarget;
   readonly settings: PruneSettings;
   readonly inputs: Inputs | null;
   readonly session: Scene['session'];
@@ -47,17 +47,18 @@ const TOLERANCE = 1e-3;
 export async function cutChannels(
   request: CutRequest,
   context: RequestContext,
-): Promise<{ decomposed: Decomposed; checks: Check[] }> {
-  const { from, groups, cuts, settings, inputs } = request;
+): Promise<{ decomposed: Decomposed; checks: Check[]; left: ChannelsLeft }> {
+  const { from, groups, cuts, settings, inputs, target } = request;
   const { graph, metadata } = from.model;
   const cut = removeChannels(groups, cuts, metadata.irVersion);
   const check = await sameAsMasked(request, cut);
+  const left = leftAfter(groups, cuts, target.left);
   const named = new Map(
     from.layers.filter(({ path }) => !path.length).map(({ node, name }) => [node.outputs[0], name]),
   );
   const fitted =
     inputs && cuts.length && settings.data && (settings.channel.reconstruct || settings.channel.compensate)
-      ? await fitAll({ ...request, inputs }, cut, named, context)
+      ? await fitAll({ ...request, inputs }, cut, named, left, context)
       : cut;
   const owners = new Map<GraphNode, string>();
   for (const node of fitted.nodes) {
@@ -65,7 +66,8 @@ export async function cutChannels(
     if (owner !== undefined) owners.set(node, owner);
   }
   const masked = fitted === cut && isExact(groups, cuts) ? maskChannels(groups, cuts) : fitted;
-  return { decomposed: { graph: fitted, masked: cuts.length ? masked : graph, owners }, checks: check ? [check] : [] };
+  const decomposed = { graph: fitted, masked: cuts.length ? masked : graph, owners };
+  return { decomposed, checks: check ? [check] : [], left };
 }
 
 function isExact({ groups }: ChannelGroups, cuts: readonly RemoveChannelsCut[]): boolean {
@@ -90,74 +92,60 @@ async function sameAsMasked({ from, groups, cuts, settings }: CutRequest, cut: G
   return check;
 }
 
+/** Means and fits, and their share of the time. */
+const SHARES = { means: [0, 0.2], fits: [0.2, 1] } as const;
+
 /** In graph order, so that each layer is fitted to inputs that the layers before it have already changed. */
 async function fitAll(
   request: CutRequest & { readonly inputs: Inputs },
   cut: Graph,
   named: ReadonlyMap<string, string>,
+  left: ChannelsLeft,
   context: RequestContext,
 ): Promise<Graph> {
   const { from, groups, cuts, settings } = request;
-  const removal = removalOfCuts(groups, cuts);
-  const gone = new Set(cuts.map(({ group }) => group));
-  const touched = new Set(
-    groups.groups
-      .filter(({ name }) => gone.has(name))
-      .flatMap(({ members }) => members.filter(({ role }) => role === 'consumer').map(({ layer }) => layer)),
-  );
+  const { reconstruct, compensate } = settings.channel;
+  const lost = compensatedInputs(groups, cuts);
+  const touched = new Set(lost.map(({ layer }) => layer));
+  const shifts = compensate
+    ? shiftsOf(groups, cuts, await meansOf(request, lost, within(context, SHARES.means)))
+    : new Map<string, Float64Array>();
   const before = new Map(from.layers.map((layer) => [layer.name, layer]));
-  const affected = findLayers(cut).filter(
-    ({ path, node }) => !path.length && touched.has(named.get(node.outputs[0]) ?? ''),
-  );
-  const means = settings.channel.compensate ? await meansAt(request, affected, context) : new Map();
+  const affected = findLayers(cut).flatMap(({ path, node }) => {
+    const name = path.length ? undefined : named.get(node.outputs[0]);
+    return name !== undefined && touched.has(name) ? [{ node, name }] : [];
+  });
+  const { progress, signal } = within(context, SHARES.fits);
   let graph = cut;
-  for (const [i, { node }] of affected.entries()) {
-    context.signal.throwIfAborted();
-    const name = named.get(node.outputs[0]) as string;
-    const fraction = i / affected.length;
-    context.progress({ phase: 'refit', message: `Refitting ${name} (${i + 1} of ${affected.length})`, fraction });
+  for (const [i, { node, name }] of affected.entries()) {
+    signal.throwIfAborted();
+    const message = `Refitting ${name} (${i + 1} of ${affected.length})`;
+    progress({ phase: 'refit', message, fraction: i / affected.length });
     const original = before.get(name) as Layer;
     // Weights have changed on the way here; the node has not.
     const layer = findLayers(graph).find((found) => found.node === node) as Layer;
-    const kept = keptOf(removal, original);
-    const next = settings.channel.reconstruct
-      ? await fittedLayer(request, graph, layer, original, kept, context)
-      : null;
-    if (next) graph = next;
-    else {
-      const mean = means.get(original.node.inputs[0]);
-      const added = mean && averageOf(original, mean, removedInputs(removal, original), kept);
-      if (added) graph = withOffset(graph, layer, added);
-    }
+    const fitted = reconstruct ? await fittedLayer(request, graph, { layer, original, left }, signal) : null;
+    const shift = shifts.get(name);
+    graph = fitted ?? (shift ? withOffset(graph, layer, shift) : graph);
   }
   return graph;
 }
 
-type Removal = ReturnType<typeof removalOfCuts>;
-
-/** Which outputs of a layer stay; null when all do. */
-function keptOf(removal: Removal, { node }: Layer): number[] | null {
-  const axis = node.opType === 'Conv' || node.opType === 'Gemm' ? 1 : -1;
-  const cuts = [...removal.values()].filter(({ value }) => value === node.outputs[0]);
-  const cut = axis === 1 ? cuts.find((found) => found.axis === 1) : cuts.at(-1);
-  return cut ? Array.from({ length: cut.size }, (_, o) => o).filter((o) => !cut.isRemoved[o]) : null;
+interface Fit {
+  /** Of the pruned graph. */
+  readonly layer: Layer;
+  /** Before the cut. */
+  readonly original: Layer;
+  /** Of the target, after the cut. */
+  readonly left: ChannelsLeft;
 }
 
-/** 1 for each input channel of a layer that goes. */
-function removedInputs(removal: Removal, { node, weight }: Layer): Uint8Array {
-  const axis = node.opType === 'Conv' ? 1 : undefined;
-  const cuts = [...removal.values()].filter(({ value }) => value === node.inputs[0]);
-  const cut = axis === undefined ? cuts.at(-1) : cuts.find((found) => found.axis === axis);
-  return cut?.isRemoved ?? new Uint8Array(weight.dims[1] ?? 0);
-}
-
+/** null where the layer can't be fitted. */
 async function fittedLayer(
   { from, target, settings, inputs, session }: CutRequest & { readonly inputs: Inputs },
   graph: Graph,
-  layer: Layer,
-  original: Layer,
-  kept: readonly number[] | null,
-  { signal }: RequestContext,
+  { layer, original, left }: Fit,
+  signal: AbortSignal,
 ): Promise<Graph | null> {
   const rank = outputRank(from, original);
   const patches = takesOffset(graph, layer) ? withPatches(graph, layer) : null;
@@ -166,63 +154,20 @@ async function fittedLayer(
   const count = Math.min(inputs.dataset.length, calibrationImages(settings, inputs.shape));
   const moments = await collectCrossMoments(
     from.model.metadata,
-    { ...output, graph: target },
+    { ...output, graph: target.graph },
     { ...output, value: patches.value, graph: patches.graph },
     inputs.feeds({ count, seed: settings.seed, signal }),
     { ...session, signal },
   );
-  const width = patches.width;
-  const chosen = kept
-    ? {
-        ...moments,
-        meanY: Float64Array.from(kept, (o) => moments.meanY[o]),
-        crossYZ: Float64Array.from({ length: kept.length * width }, (_, i) => {
-          return moments.crossYZ[kept[Math.floor(i / width)] * width + (i % width)];
-        }),
-      }
-    : moments;
-  return reconstructed(graph, layer, chosen, settings.channel.ridge);
+  return reconstructed(graph, layer, momentsLeft(moments, output.value, left), settings.channel.ridge);
 }
 
-/** Mean of every channel of the values that the affected layers read, in the model before the cut. */
-function meansAt(
-  request: CutRequest & { readonly inputs: Inputs },
-  affected: readonly Layer[],
+/** Means along the axes of the inputs that lose channels, in the model before the cut. */
+function meansOf(
+  { from, groups, settings, inputs, session }: CutRequest & { readonly inputs: Inputs },
+  lost: readonly CompensatedInput[],
   context: RequestContext,
 ): Promise<Map<string, Float64Array>> {
-  const { from, groups, settings, inputs, session } = request;
-  const read = new Set(affected.map(({ node }) => node.outputs[0]));
-  const values = new Map<string, number>();
-  for (const { node, path } of from.layers) {
-    if (path.length || !read.has(node.outputs[0])) continue;
-    const rank = groups.wiring.shapeOf(node.inputs[0])?.length ?? 0;
-    values.set(node.inputs[0], node.opType === 'Conv' ? 1 : rank - 1);
-  }
+  const values = new Map(lost.map(({ axis }) => [axis.value, axis.axis]));
   return channelMeans({ opened: from, groups, settings, inputs, session }, values, context);
-}
-
-/** What the removed inputs add to each output that stays, on average: Σ_c Σ_k W[o, c, k]·E[x_c]; exact away from padding. */
-function averageOf(
-  { weight, scope, matrices, node }: Layer,
-  mean: Float64Array,
-  removed: Uint8Array,
-  kept: readonly number[] | null,
-): Float64Array | null {
-  const values = readWeight(scope, weight);
-  if (!values || matrices?.blocks !== 1 || node.opType === 'ConvTranspose') return null;
-  const { rows, cols, outputsAre } = matrices;
-  const [outputs, inputs] = outputsAre === 'rows' ? [rows, cols] : [cols, rows];
-  const kernel = inputs / removed.length;
-  if (!Number.isInteger(kernel) || mean.length !== removed.length) return null;
-  const all = Float64Array.from({ length: outputs }, (_, o) => {
-    let sum = 0;
-    for (let c = 0; c < removed.length; c++) {
-      for (let k = 0; removed[c] && k < kernel; k++) {
-        const column = c * kernel + k;
-        sum += values[outputsAre === 'rows' ? o * inputs + column : column * outputs + o] * mean[c];
-      }
-    }
-    return sum;
-  });
-  return kept ? Float64Array.from(kept, (o) => all[o]) : all;
 }

@@ -26,6 +26,7 @@ import {
 import { type LayerMatrix, layerMatrix } from '../surgery/layerMatrix';
 import { refit } from '../surgery/refit';
 import { type Calibration, outputRank } from './calibration';
+import { type FitTarget, momentsLeft } from './fitTarget';
 import type { Inputs } from './inputs';
 import type { OpenedModel } from './models';
 
@@ -56,7 +57,7 @@ export function untouched({ model: { graph }, layers }: OpenedModel): Decomposed
  */
 export async function decompose(
   opened: OpenedModel,
-  target: Graph,
+  target: FitTarget,
   plan: Plan,
   settings: PruneSettings,
   calibration: Calibration | null,
@@ -119,7 +120,7 @@ function siteOf({ model: { graph, metadata } }: OpenedModel): Site {
 /** In graph order, so that each layer is fitted to inputs that the layers before it have already changed. */
 async function refitAll(
   opened: OpenedModel,
-  target: Graph,
+  target: FitTarget,
   parts: readonly Part[],
   settings: PruneSettings,
   images: number,
@@ -148,11 +149,12 @@ async function refitAll(
     const output = observedOutput(layer, rank);
     const moments = await collectCrossMoments(
       metadata,
-      { ...output, graph: target },
+      { ...output, graph: target.graph },
       { ...output, value: inner, graph: pruned },
       inputs.feeds({ count: images, seed: settings.seed, signal }),
       { ...session, signal },
     );
-    part.factors = refit(part.factors, moments, matrix.blocks, matrix.outputs, settings.basis.ridge);
+    const wanted = momentsLeft(moments, output.value, target.left);
+    part.factors = refit(part.factors, wanted, matrix.blocks, matrix.outputs, settings.basis.ridge);
   }
 }

@@ -6,14 +6,15 @@
 import path from 'node:path';
 import { latencyNotReachable, shapesUnknown } from '../errors';
 import { writeOnnx } from '../formats/onnx/write';
+import type { Graph } from '../graph/graph';
 import type { LatencyFacts } from '../protocol/facts';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { channelBlock } from '../runtime/channelBlock';
 import { measureLatency } from '../runtime/latency';
-import { decompose } from './decompose';
-import { projectPlan } from './projection';
-import { type Scene, wantsImages } from './scene';
+import { type KnownOfImages, planFor } from './planning';
+import { learningRequest, type Scene, wantsImages, within } from './scene';
+import { shapedLike } from './shaped';
 import { timingFeeds } from './timing';
 
 /** Halvings of the range of shares per multiple: 5 leave it to within 3 %. */
@@ -21,6 +22,8 @@ const HALVINGS = 5;
 const LEAST_SHARE = 0.05;
 /** Seconds of measuring per trial. */
 const SECONDS = 1;
+/** Share of the time for looking at images. */
+const LEARNING = 0.5;
 
 /**
  * The settings with a target of latency replaced by the largest share of multiply-accumulates that meets it, and the
@@ -28,7 +31,7 @@ const SECONDS = 1;
  * @throws UserError `shapes-unknown` when the model can't be run, `latency-not-reachable`
  */
 export async function measuredSettings(scene: Scene, context: RequestContext): Promise<PruneSettings> {
-  const { settings, base, session, tools } = scene;
+  const { settings, base, session } = scene;
   const { kind, value } = settings.target;
   if ((kind !== 'latency' && kind !== 'milliseconds') || settings.method === 'fine-tune') return settings;
   const options = { ...session, seconds: SECONDS, signal: context.signal };
@@ -36,17 +39,22 @@ export async function measuredSettings(scene: Scene, context: RequestContext): P
   if (!timing) throw shapesUnknown({ reason: base.shapes.reason ?? 'they are not known' });
   const block = await channelBlock(options);
   const multiples = settings.multiple > 1 ? [settings.multiple] : multiplesOf(block);
-  const request = { path: base.model.path, settings, folder: scene.folder };
-  const calibration = wantsImages(settings) ? await tools.calibration(request, context) : null;
-  const energies = await tools.weightEnergies(base, settings);
+  const known = await knownOf(scene, within(context, [0, LEARNING]));
   const file = path.join(scene.scratch, 'latency-trial.onnx');
+  const measured = new Map<string, number>();
 
+  /** Shares that lead to the same cuts are measured once. */
   const factor = async (asked: PruneSettings): Promise<number> => {
-    const { plan } = projectPlan(base, asked, calibration, energies);
-    const { graph } = await decompose(base, base.model.graph, plan, asked, calibration, null, session, {
-      signal: context.signal,
-      progress: () => {},
-    });
+    const planned = await planFor(base, asked, scene.folder, known);
+    const shape = JSON.stringify(
+      planned.projection.layers.map(({ action, rank, channels }) => [action, rank, channels]),
+    );
+    const found = measured.get(shape) ?? (await time(shapedLike(planned).graph));
+    measured.set(shape, found);
+    return found;
+  };
+
+  const time = async (graph: Graph): Promise<number> => {
     writeOnnx(base.model, graph, file, { overwrite: true });
     const models = [base.model.path, file];
     const [before, after] = (await measureLatency(models, timing.feeds, { ...options, batch: timing.batch })) as [
@@ -70,7 +78,7 @@ export async function measuredSettings(scene: Scene, context: RequestContext): P
       context.progress({
         phase: 'measure',
         message: `${(100 * share).toFixed(0)} % of the multiply-accumulates in multiples of ${multiple}: ${text(found)}`,
-        fraction: (m + (i + 1) / HALVINGS) / multiples.length,
+        fraction: LEARNING + ((1 - LEARNING) * (m + (i + 1) / HALVINGS)) / multiples.length,
       });
       fastest = Math.min(fastest, found);
       if (found <= value) {
@@ -82,6 +90,16 @@ export async function measuredSettings(scene: Scene, context: RequestContext): P
   }
   if (!best) throw latencyNotReachable({ target: text(value), fastest: text(fastest) });
   return best;
+}
+
+/** What images and weights say of the model. */
+async function knownOf(scene: Scene, context: RequestContext): Promise<KnownOfImages> {
+  const { settings, base, tools } = scene;
+  const request = learningRequest(scene, base, settings);
+  const removesChannels = settings.method === 'channel' || settings.method === 'double';
+  const calibration = wantsImages(settings) ? await tools.calibration(request, context) : null;
+  const channels = removesChannels && settings.data ? await tools.channelKnowledge(request, context) : null;
+  return { calibration: () => calibration, channels: () => channels, weightEnergies: tools.weightEnergies };
 }
 
 /** Multiples worth trying where the runtime computes channels in blocks of so many. */

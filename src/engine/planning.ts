@@ -9,7 +9,7 @@ import type { PruneSettings } from '../protocol/recipe';
 import { newShape } from '../prune/channels';
 import type { ChannelGroups } from '../prune/groups';
 import type { Plan, RemoveChannelsCut } from '../prune/plan';
-import { countedTarget } from '../prune/target';
+import { countedTarget, shareOf, shortfallOf } from '../prune/target';
 import { removalOfCuts, removeChannels } from '../surgery/channels';
 import type { Calibrated } from './calibration';
 import { type ChannelKnowledge, channelGroups, planOfChannels } from './channels';
@@ -28,6 +28,8 @@ export interface KnownOfImages {
 export interface AnyPlan {
   /** Cuts of channels come before cuts of bases. */
   readonly plan: Plan;
+  /** What the cuts of bases apply to: the model without the channels that go. */
+  readonly narrowed: OpenedModel;
   readonly projection: Projection;
   readonly details: ReadonlyMap<string, LayerDetail>;
   readonly groupDetails: ReadonlyMap<string, GroupDetail>;
@@ -44,7 +46,7 @@ export async function planFor(
     case 'fine-tune': {
       const calibrated = known.calibration(opened, settings, folder);
       const energies = calibrated ? null : await known.weightEnergies(opened, settings);
-      return { ...projectPlan(opened, settings, calibrated, energies), groupDetails: new Map() };
+      return { ...projectPlan(opened, settings, calibrated, energies), narrowed: opened, groupDetails: new Map() };
     }
     case 'channel':
       return channelPlan(opened, settings, folder, known);
@@ -60,11 +62,12 @@ async function channelPlan(
   settings: PruneSettings,
   folder: string,
   known: KnownOfImages,
-): Promise<AnyPlan & { readonly groups: ChannelGroups; readonly cuts: readonly RemoveChannelsCut[] }> {
+): Promise<AnyPlan> {
   const groups = await channelGroups(opened);
   const found = known.channels(opened, settings, folder);
-  const planned = planAsFarAsKnown(opened, groups, settings, found);
-  return { ...planned, groups, cuts: planned.plan.cuts, details: new Map(), groupDetails: planned.details };
+  const { plan, projection, details } = planAsFarAsKnown(opened, groups, settings, found);
+  const narrowed = withoutChannels(opened, groups, plan.cuts);
+  return { plan, projection, narrowed, details: new Map(), groupDetails: details };
 }
 
 /** Before the images were looked at, the weights stand in for them. */
@@ -86,41 +89,56 @@ async function doublePlan(
   known: KnownOfImages,
 ): Promise<AnyPlan> {
   const { target, assumed } = countedTarget(settings.target);
-  const total = opened.facts.totals[target.kind] ?? 0;
-  const share = target.kind === 'bytes' && target.value > 1 ? target.value / (total || 1) : target.value;
-  const asked = { ...settings, target: { kind: target.kind, value: doubleShares(settings, share).channels } };
+  const { kind } = target;
+  const share = shareOf(target, opened.facts.totals);
+  const total = opened.facts.totals[kind] ?? 0;
+  const asked = { ...settings, target: { kind, value: doubleShares(settings, share).channels } };
   const first = await channelPlan(opened, asked, folder, known);
-  const narrow = narrowed(opened, first.groups, first.cuts);
-  const left = narrow.facts.totals[target.kind] ?? 0;
-  const rest = { ...settings, target: { kind: target.kind, value: Math.min(1, (share * total) / (left || 1)) } };
-  const second = projectPlan(narrow, rest, null, await known.weightEnergies(narrow, rest));
+  const { narrowed } = first;
+  const left = narrowed.facts.totals[kind] ?? 0;
+  const rest = { ...settings, target: { kind, value: Math.min(1, (share * total) / (left || 1)) } };
+  const second = projectPlan(narrowed, rest, null, await known.weightEnergies(narrowed, rest));
+  const projection = joinedProjection(first.projection, second.projection);
   return {
-    plan: { cuts: [...first.cuts, ...second.plan.cuts] },
-    projection: { ...joinedProjection(first.projection, second.projection), ...(assumed ? { assumed } : {}) },
+    plan: { cuts: [...first.plan.cuts, ...second.plan.cuts] },
+    projection: {
+      ...projection,
+      shortfall: projection.shortfall && shortfallOf(share, (projection.after[kind] ?? 0) / (total || 1)),
+      ...(assumed ? { assumed } : {}),
+    },
+    narrowed,
     details: second.details,
     groupDetails: first.groupDetails,
   };
 }
 
-/** The projection of bases after channels, as one: what is left of each layer, and by what. */
-export function joinedProjection(channels: Projection, bases: Projection): Projection {
+/** The projection of a later cut after one of channels, as one: what is left of each layer, and by what. */
+export function joinedProjection(channels: Projection, later: Projection): Projection {
   const before = new Map(channels.layers.map((layer) => [layer.layer, layer]));
+  const groups = new Map(later.groups?.map((group) => [group.name, group]));
   return {
-    ...bases,
+    ...later,
     before: channels.before,
-    groups: channels.groups,
-    layers: bases.layers.map((layer): LayerProjection => {
-      const narrow = before.get(layer.layer);
-      if (narrow?.action !== 'narrow') return layer;
-      const isWhole = layer.action === 'keep';
-      return { ...layer, channels: narrow.channels, ...(isWhole ? { action: 'narrow', reason: null } : {}) };
+    groups: channels.groups?.map((group) => {
+      const { kept, reason } = groups.get(group.name) ?? group;
+      return { ...group, kept, reason: kept < group.channels ? null : reason };
     }),
-    shortfall: bases.shortfall,
+    layers: later.layers.map((layer): LayerProjection => {
+      const narrow = before.get(layer.layer);
+      if (narrow?.action !== 'narrow' || layer.action === 'narrow') return layer;
+      if (layer.action === 'keep') return { ...layer, action: 'narrow', reason: null, ...lost(narrow) };
+      return { ...layer, channels: narrow.channels };
+    }),
   };
 }
 
+function lost({ channels, error }: LayerProjection): Pick<LayerProjection, 'channels' | 'error'> {
+  return { channels, error };
+}
+
 /** The model without some channels, in memory: its weights are read from the file when they are asked for. */
-function narrowed(opened: OpenedModel, groups: ChannelGroups, cuts: readonly RemoveChannelsCut[]): OpenedModel {
+function withoutChannels(opened: OpenedModel, groups: ChannelGroups, cuts: readonly RemoveChannelsCut[]): OpenedModel {
+  if (!cuts.length) return opened;
   const removal = removalOfCuts(groups, cuts);
   const model = { ...opened.model, graph: removeChannels(groups, cuts, opened.model.metadata.irVersion) };
   const layers = findLayers(model.graph);

@@ -12,10 +12,11 @@ import { initialize } from '../train/initialize';
 import { channelGroups, planOfChannels } from './channels';
 import { cutChannels } from './cutChannels';
 import { type Decomposed, decompose, untouched } from './decompose';
+import type { ChannelsLeft, FitTarget } from './fitTarget';
 import { type Inputs, scoreOf } from './inputs';
 import type { OpenedModel } from './models';
 import { projectPlan } from './projection';
-import { type Scene, wantsImages, within } from './scene';
+import { learningRequest, type Scene, wantsImages, within } from './scene';
 import { type Trained, trainPruned } from './train';
 
 export interface Pruned {
@@ -26,6 +27,8 @@ export interface Pruned {
   readonly decomposed: Decomposed;
   /** What the candidate must compute. */
   readonly reference: Trained['reference'];
+  /** Channels of the unpruned model that are left. */
+  readonly left: ChannelsLeft;
   /** What was proved on the way. */
   readonly checks: readonly Check[];
   readonly training: TrainingReport | null;
@@ -36,8 +39,9 @@ const SHARES = { calibrate: [0, 0.33], decompose: [0.33, 1], train: [1, 1] } as 
 const SHARES_WITH_TRAINING = { calibrate: [0, 0.04], decompose: [0.04, 0.17], train: [0.17, 1] } as const;
 
 export interface Round {
-  /** The model to prune. */
+  /** The model to prune, and which channels of the unpruned one are left in it. */
   readonly from: OpenedModel;
+  readonly left: ChannelsLeft;
   /** With a target that is counted. */
   readonly settings: PruneSettings;
   readonly training: TrainingSettings | null;
@@ -47,15 +51,16 @@ export interface Round {
 
 export async function prunedModel(
   scene: Scene,
-  { from, settings, training, name }: Round,
+  { from, left: before, settings, training, name }: Round,
   context: RequestContext,
 ): Promise<Pruned> {
   const { base, inputs, evaluation, session, tools } = scene;
   const shares = training ? SHARES_WITH_TRAINING : SHARES;
-  const { projection, decomposed: cut, checks } = await surgery(scene, from, settings, context, shares);
+  const site = { from, target: { graph: base.model.graph, left: before } };
+  const { projection, decomposed: cut, checks, left } = await surgery(scene, site, settings, context, shares);
   if (!training || !inputs) {
     const reference = { graph: cut.masked, metadata: from.model.metadata, name: 'the masked model' };
-    return { from, projection, decomposed: cut, reference, checks, training: null };
+    return { from, projection, decomposed: cut, reference, left, checks, training: null };
   }
   const decomposed =
     training.initial === 'random' ? withGraph(cut, initialize(cut.graph, { seed: settings.seed })) : cut;
@@ -81,6 +86,7 @@ export async function prunedModel(
     projection,
     decomposed: withGraph(decomposed, trained.graph),
     reference: trained.reference,
+    left,
     checks,
     training: { ...trained.report, untrained },
   };
@@ -90,24 +96,31 @@ interface Surgery {
   readonly projection: Projection;
   readonly decomposed: Decomposed;
   readonly checks: readonly Check[];
+  readonly left: ChannelsLeft;
+}
+
+/** The model to cut, and what its layers are fitted to. */
+interface Site {
+  readonly from: OpenedModel;
+  readonly target: FitTarget;
 }
 
 type Shares = typeof SHARES | typeof SHARES_WITH_TRAINING;
 
 function surgery(
   scene: Scene,
-  from: OpenedModel,
+  site: Site,
   settings: PruneSettings,
   context: RequestContext,
   shares: Shares,
 ): Promise<Surgery> {
   switch (settings.method) {
     case 'fine-tune':
-      return unpruned(scene, from);
+      return unpruned(scene, site);
     case 'channel':
-      return channelSurgery(scene, from, settings, context, shares);
+      return channelSurgery(scene, site, settings, context, shares);
     case 'basis':
-      return basisSurgery(scene, from, settings, context, shares);
+      return basisSurgery(scene, site, settings, context, shares);
     case 'double':
       throw new Error('double pruning is made of rounds of the two methods');
     default:
@@ -115,38 +128,39 @@ function surgery(
   }
 }
 
-async function unpruned({ settings, tools }: Scene, from: OpenedModel): Promise<Surgery> {
+async function unpruned({ settings, tools }: Scene, { from, target: { left } }: Site): Promise<Surgery> {
   const { projection } = projectPlan(from, settings, null, await tools.weightEnergies(from, settings));
-  return { projection, decomposed: untouched(from), checks: [] };
+  return { projection, decomposed: untouched(from), checks: [], left };
 }
 
 async function channelSurgery(
   scene: Scene,
-  from: OpenedModel,
+  { from, target }: Site,
   settings: PruneSettings,
   context: RequestContext,
   shares: Shares,
 ): Promise<Surgery> {
-  const { base, inputs, session, tools, folder } = scene;
-  const request = { path: from.model.path, settings, folder };
+  const { inputs, session, tools } = scene;
+  const request = learningRequest(scene, from, settings);
   const groups = await channelGroups(from);
   const known = inputs ? await tools.channelKnowledge(request, within(context, shares.calibrate)) : null;
   const { plan, projection } = planOfChannels(from, groups, settings, known);
-  const { decomposed, checks } = await cutChannels(
-    { from, groups, cuts: plan.cuts, target: fitTarget(base, from), settings, inputs, session },
+  const cut = await cutChannels(
+    { from, groups, cuts: plan.cuts, target, settings, inputs, session },
     within(context, shares.decompose),
   );
-  return { projection, decomposed, checks };
+  return { projection, ...cut };
 }
 
 async function basisSurgery(
-  { base, inputs, session, tools, folder }: Scene,
-  from: OpenedModel,
+  scene: Scene,
+  { from, target }: Site,
   settings: PruneSettings,
   context: RequestContext,
   shares: Shares,
 ): Promise<Surgery> {
-  const request = { path: from.model.path, settings, folder };
+  const { inputs, session, tools } = scene;
+  const request = learningRequest(scene, from, settings);
   const wanted = wantsImages(settings);
   if (wanted && !settings.data) throw dataNeeded({ what: 'the activation basis' });
   if (!wanted && isMeasured(settings.basis.score)) throw dataNeeded({ what: `the score ${settings.basis.score}` });
@@ -154,7 +168,7 @@ async function basisSurgery(
   const { plan, projection } = projectPlan(from, settings, calibration, await tools.weightEnergies(from, settings));
   const decomposed = await decompose(
     from,
-    fitTarget(base, from),
+    target,
     plan,
     settings,
     calibration,
@@ -162,14 +176,7 @@ async function basisSurgery(
     session,
     within(context, shares.decompose),
   );
-  return { projection, decomposed, checks: [] };
-}
-
-/** What layers are fitted to again: the unpruned model, or the one at hand when its layers are narrower already. */
-function fitTarget(base: OpenedModel, from: OpenedModel): Graph {
-  const sizes = new Map(base.layers.map(({ name, weight }) => [name, String(weight.dims)]));
-  const isAsWide = from.layers.every(({ name, weight }) => sizes.get(name) === String(weight.dims));
-  return isAsWide ? base.model.graph : from.model.graph;
+  return { projection, decomposed, checks: [], left: target.left };
 }
 
 /** The same cuts with another graph of the same nodes. */

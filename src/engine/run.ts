@@ -13,6 +13,7 @@ import type { RequestContext } from '../protocol/rpc';
 import type { DeviceId } from '../runtime/session';
 import type { Tensor } from '../tensor/tensor';
 import { deviceOf } from './devices';
+import { pruneToDrop } from './dropSearch';
 import { evaluateModel } from './evaluate';
 import { type Inputs, openInputs } from './inputs';
 import { measuredSettings } from './measuredTarget';
@@ -87,7 +88,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       reference,
       checks,
       training: report,
-    } = await pruneInRounds(scene, within(context, shares.prune));
+    } = await (searchesAccuracy(settings) ? pruneToDrop : pruneInRounds)(scene, within(context, shares.prune));
     const projection = { ...found, before: base.facts.totals };
     context.signal.throwIfAborted();
     context.progress({ phase: 'write', message: 'Writing the candidate', fraction: shares.verify[0] });
@@ -152,6 +153,10 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
     if (evaluation !== inputs) await evaluation?.close();
     await inputs?.close();
   }
+}
+
+function searchesAccuracy({ target, method }: PruneSettings): boolean {
+  return target.kind === 'drop' && method !== 'fine-tune';
 }
 
 const SEEN_IN_TRAINING =

@@ -70,10 +70,11 @@ function resultsOf(run: RunResult): unknown {
     before: side(run.before),
     after: side(run.after),
     speedup: run.speedup,
-    layers: run.layers.map(({ layer, action, rank, reason }) => ({
+    layers: run.layers.map(({ layer, action, rank, channels, reason }) => ({
       name: layer,
       action,
       rank,
+      ...(channels === undefined ? {} : { channels }),
       ...(reason ? { reason } : {}),
     })),
     verification: run.verification,

@@ -1,6 +1,6 @@
 /** What all stages of one run share. */
 import { createHash } from 'node:crypto';
-import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
+import type { PreprocessingInput, PruneSettings, TrainingSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { DeviceId } from '../runtime/session';
 import type { PauseGate } from '../train/loop';
@@ -67,6 +67,22 @@ export function trainingOf({ training }: PruneSettings): TrainingSettings | null
 /** Whether the model's own answers say nothing of what it is to learn, and so nothing of the images it expects. */
 export function learnsAnew({ transfer, training }: PruneSettings): boolean {
   return transfer !== undefined || training?.initial === 'random';
+}
+
+/** What to learn of a model from images. The preprocessing was chosen with the whole model: a pruned one can't tell. */
+export function learningRequest({ base, inputs, folder }: Scene, from: OpenedModel, settings: PruneSettings) {
+  const { data, transfer } = settings;
+  const request = { path: from.model.path, settings, folder };
+  if (!data || !inputs || (from === base && transfer === undefined)) return request;
+  const { resize, crop, mean, std, ...rest } = inputs.facts.preprocessing;
+  const preprocessing: PreprocessingInput = {
+    ...rest,
+    resize: resize && [...resize],
+    crop: crop && [...crop],
+    mean: [...mean],
+    std: [...std],
+  };
+  return { ...request, settings: { ...settings, data: { ...data, preprocessing } } };
 }
 
 /** Whether bases come from the activations on images. */

@@ -47,6 +47,8 @@ export interface Service {
 
 /** Calibrations kept with their moments; they are large. */
 const CALIBRATIONS_KEPT = 2;
+/** What was learned of channels: some numbers per channel, for one criterion some per pair of channels. */
+const KNOWLEDGE_KEPT = 8;
 
 export function createService({ spectraWorker, tell }: ServiceOptions): Service {
   const models = new OpenModels();
@@ -78,6 +80,11 @@ export function createService({ spectraWorker, tell }: ServiceOptions): Service 
     return found;
   };
 
+  const remember = (key: string, found: ChannelKnowledge): void => {
+    knowledge.set(key, found);
+    for (const oldest of knowledge.keys()) if (knowledge.size > KNOWLEDGE_KEPT) knowledge.delete(oldest);
+  };
+
   const knowledgeFor = async (
     request: { path: string; settings: PruneSettings; folder: string },
     context: RequestContext,
@@ -87,7 +94,7 @@ export function createService({ spectraWorker, tell }: ServiceOptions): Service 
     const known = knowledge.get(key);
     if (known) return known;
     const found = await learnChannels(models, request.path, request.settings, request.folder, context);
-    knowledge.set(key, found);
+    remember(key, found);
     tell?.({ kind: 'channels', key, knowledge: found });
     return found;
   };
@@ -156,8 +163,11 @@ export function createService({ spectraWorker, tell }: ServiceOptions): Service 
     async calibrate({ path: file, settings, folder }, context) {
       const { result } = await onDevice(settings.device, async (device) => {
         const request = { path: file, settings: { ...settings, device }, folder };
-        if (settings.method === 'channel' || settings.method === 'double') await knowledgeFor(request, context);
-        return settings.method === 'channel' ? null : calibrationFor(request, context);
+        const { method } = settings;
+        if (method !== 'channel' && method !== 'double') return calibrationFor(request, context);
+        // The bases of a double pruning are those of a model that is not there yet.
+        await knowledgeFor(request, context);
+        return null;
       });
       return { images: result?.images ?? 0 };
     },
@@ -221,7 +231,7 @@ export function createService({ spectraWorker, tell }: ServiceOptions): Service 
     adopt(news) {
       const told = news as News;
       if (told.kind === 'calibration') calibrated.set(told.key, told.found);
-      else knowledge.set(told.key, told.knowledge);
+      else remember(told.key, told.knowledge);
     },
     async dispose() {
       models.closeAll();

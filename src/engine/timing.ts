@@ -98,10 +98,10 @@ async function explain(
 ): Promise<string> {
   const reasons: string[] = [];
   const block = await channelBlock(options);
-  const between = layers.filter((layer) => layer.action === 'factorize' && layer.rank % block !== 0).length;
-  if (block > 1 && between > 0) {
+  const between = block > 1 ? betweenBlocks(layers, block) : null;
+  if (between) {
     reasons.push(
-      `On this device the runtime computes channels in blocks of ${block}: the ranks of ${between} layers lie between two multiples and cost as much as the next one. Try ranks in multiples of ${block}.`,
+      `On this device the runtime computes channels in blocks of ${block}: ${between} lie between two multiples and cost as much as the next one. Try multiples of ${block}.`,
     );
   }
   const slower = timings.filter(
@@ -111,8 +111,10 @@ async function explain(
   slower.sort((a, b) => b.after - b.before - (a.after - a.before));
   if (slower.length) {
     const named = slower.slice(0, 3).map((t) => `${t.layer} (${t.before.toFixed(2)} → ${t.after.toFixed(2)} ms)`);
+    const split = new Set(layers.filter(({ action }) => action === 'factorize').map(({ layer }) => layer));
+    const why = slower.some(({ layer }) => split.has(layer)) ? ': two small layers move more data than one' : '';
     reasons.push(
-      `${slower.length} layers became slower although they multiply less, most of all ${named.join(', ')}: two small layers move more data than one. Protecting them helps.`,
+      `${slower.length} layers became slower although they multiply less, most of all ${named.join(', ')}${why}. Protecting them helps.`,
     );
   }
   if (!reasons.length)
@@ -120,4 +122,12 @@ async function explain(
       'What remains is time outside the layers (additions, normalisation, memory), which pruning does not change.',
     );
   return reasons.join(' ');
+}
+
+/** Ranks and channels that are no multiple of a block, in words; null when there are none. */
+export function betweenBlocks(layers: readonly LayerProjection[], block: number): string | null {
+  const ranks = layers.filter(({ action, rank }) => action === 'factorize' && rank % block !== 0).length;
+  const channels = layers.filter(({ action, channels }) => action !== 'keep' && (channels ?? 0) % block !== 0).length;
+  const parts = [ranks ? `the ranks of ${ranks} layers` : '', channels ? `the channels of ${channels} layers` : ''];
+  return parts.filter(Boolean).join(' and ') || null;
 }

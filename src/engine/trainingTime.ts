@@ -4,15 +4,13 @@ import { dataNeeded } from '../errors';
 import type { TrainingTime } from '../protocol/plan';
 import { type PruneSettings, type TrainingSettings, trainingSchema } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
-import type { FactorizeCut, RemoveChannelsCut } from '../prune/plan';
 import type { SessionOptions } from '../runtime/session';
-import { removeChannels } from '../surgery/channels';
-import { channelGroups } from './channels';
-import { type Decomposed, decompose, untouched } from './decompose';
+import type { Decomposed } from './decompose';
 import { openInputs } from './inputs';
 import type { OpenedModel } from './models';
 import type { AnyPlan } from './planning';
 import { learnsAnew } from './scene';
+import { shapedLike } from './shaped';
 import { timeTraining, withLoss } from './train';
 import { headTraining, newClassifier } from './transfer';
 
@@ -47,7 +45,7 @@ export async function trainingTime(
       parts.push({ time, times: 1 });
     }
     if (training.epochs > 0) {
-      const decomposed = await shapedLike(opened, planned, settings, session, context);
+      const decomposed = shapedLike(planned);
       // A classifier's size makes no difference that could be measured: the old one stands in for a new one.
       const loss = transfer ? 'distill' : withLoss(settings, training).loss;
       parts.push({ time: await measured(decomposed, { ...training, loss }), times: training.rounds });
@@ -62,22 +60,4 @@ export async function trainingTime(
   } finally {
     await inputs.close();
   }
-}
-
-/** The model in the shape that the plan gives it; of a double pruning, its channels alone. */
-async function shapedLike(
-  opened: OpenedModel,
-  { plan: { cuts } }: AnyPlan,
-  settings: PruneSettings,
-  session: SessionOptions,
-  context: RequestContext,
-): Promise<Decomposed> {
-  const channels = cuts.filter((cut): cut is RemoveChannelsCut => cut.kind === 'removeChannels');
-  const bases = cuts.filter((cut): cut is FactorizeCut => cut.kind === 'factorize');
-  if (channels.length) {
-    const graph = removeChannels(await channelGroups(opened), channels, opened.model.metadata.irVersion);
-    return { ...untouched(opened), graph, masked: graph };
-  }
-  if (!bases.length) return untouched(opened);
-  return decompose(opened, opened.model.graph, { cuts: bases }, settings, null, null, session, context);
 }

@@ -17,7 +17,11 @@ export interface LayerProjection {
   readonly params: number;
   readonly macs: number | null;
   readonly bytes: number;
-  /** Expected relative squared error of the layer's output (or weight): dropped energy, 0 to 1. */
+  /**
+   * Share of what counts that is dropped, 0 to 1: of a factorized layer energy, which is the expected relative squared
+   * error of its output (or weight); of a narrow one the importance of its output channels, or of its inputs where no
+   * output goes.
+   */
   readonly error: number;
 }
 

@@ -10,7 +10,7 @@ import { allocateRanks, type Candidate, type Ranks, roundRank } from './allocate
 import { factorizedCost, type LayerShape, recombinedCost } from './cost';
 import { matchAny, matchOverrides, withoutMatch } from './match';
 import type { FactorizeCut, Plan } from './plan';
-import { countedTarget } from './target';
+import { countedTarget, shortfallOf } from './target';
 
 /** Energies of a layer's bases: what dropping each costs in squared output (or weight) error, never increasing. */
 export type Energies = ReadonlyMap<string, Float64Array>;
@@ -145,9 +145,7 @@ function cutOf(
 /** Why the target is not reached; null when it is. */
 function shortfall(asksForLess: boolean, start: number, met: boolean, budget: number, reached: number): string | null {
   if (start === 0) return asksForLess ? 'Nothing can be pruned: no layer of this model has a known cost.' : null;
-  if (met) return null;
-  const share = (cost: number): string => `${((100 * cost) / start).toFixed(1)} %`;
-  return `The target of ${share(budget)} can't be met: locked, protected and unsuitable layers leave at least ${share(reached)}.`;
+  return met ? null : shortfallOf(budget / start, reached / start);
 }
 
 /** Which layers stay, which ranks are set by hand, and which are open. */

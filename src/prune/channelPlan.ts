@@ -12,7 +12,7 @@ import { costModel } from './channelsCost';
 import type { ChannelGroups, Group } from './groups';
 import { matchAny, matchOverrides, withoutMatch } from './match';
 import type { Plan, RemoveChannelsCut } from './plan';
-import { countedTarget } from './target';
+import { countedTarget, shortfallOf } from './target';
 
 export interface ChannelInput {
   readonly facts: ModelFacts;
@@ -80,7 +80,6 @@ export function planChannels(input: ChannelInput, settings: PruneSettings): Chan
     [...facts.layers.map(({ name }) => name), ...groups.groups.map(({ name }) => name)],
   );
   const reached = after[target.kind] ?? 0;
-  const share = (value: number): string => `${((100 * value) / (total || 1)).toFixed(1)} %`;
   return {
     plan: {
       cuts: choices.flatMap(({ group, order }, i): RemoveChannelsCut[] =>
@@ -98,12 +97,10 @@ export function planChannels(input: ChannelInput, settings: PruneSettings): Chan
     projection: {
       before,
       after,
-      layers: layersOf(input, cut),
+      layers: layersOf(input, cut, choices, kept),
       groups: choices.map(({ group, reason }, i) => projectionOf(group, kept[i], reason)),
       basis: 'weights',
-      shortfall: met
-        ? null
-        : `The target of ${share(budget)} can't be met: locked, protected and unsuitable groups leave at least ${share(reached)}.`,
+      shortfall: met ? null : shortfallOf(budget / (total || 1), reached / (total || 1)),
       ...(unmatched.length ? { unmatched } : {}),
       ...(assumed ? { assumed } : {}),
     },
@@ -117,17 +114,47 @@ export function planChannels(input: ChannelInput, settings: PruneSettings): Chan
   };
 }
 
-function layersOf({ facts, groups }: ChannelInput, cut: Removal): LayerProjection[] {
+function layersOf(
+  { facts, groups }: ChannelInput,
+  cut: Removal,
+  choices: readonly Choice[],
+  kept: readonly number[],
+): LayerProjection[] {
+  const dropped = new Map(choices.map((choice, i) => [choice.group.name, importanceOf(choice, kept[i])]));
   const narrowed = narrowedLayers(groups.wiring, cut);
   const known = new Map(groups.layers.map((layer) => [layer.layer, layer]));
   return facts.layers.map((layer): LayerProjection => {
     const changed = narrowed.get(layer.name);
     const { fullRank: rank, params, macs, bytes } = layer;
     const base = { layer: layer.name, rank, error: 0 };
-    if (changed) return { ...base, action: 'narrow', reason: null, ...changed };
+    if (changed) {
+      const { outputs = [], inputs = [] } = known.get(layer.name) ?? {};
+      const error = droppedShare(outputs, dropped) || droppedShare(inputs, dropped);
+      return { ...base, action: 'narrow', reason: null, ...changed, error };
+    }
     const reason = known.get(layer.name)?.reason ?? 'all channels it shares stay';
     return { ...base, action: 'keep', reason, params, macs, bytes };
   });
+}
+
+interface Importance {
+  readonly dropped: number;
+  readonly whole: number;
+}
+
+/** Importance of all channels of a group, and of those that go. */
+function importanceOf({ group, order, scores }: Choice, kept: number): Importance {
+  const sum = (channels: Uint32Array): number => channels.reduce((total, channel) => total + scores[channel], 0);
+  return { dropped: sum(order.subarray(0, group.channels - kept)), whole: sum(order) };
+}
+
+function droppedShare(groups: readonly string[], importance: ReadonlyMap<string, Importance>): number {
+  let [dropped, whole] = [0, 0];
+  for (const name of groups) {
+    dropped += importance.get(name)?.dropped ?? 0;
+    whole += importance.get(name)?.whole ?? 0;
+  }
+  return whole > 0 ? dropped / whole : 0;
 }
 
 function projectionOf(group: Group, kept: number, reason: string | null): GroupProjection {

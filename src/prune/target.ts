@@ -1,4 +1,5 @@
 /** Targets that are counted, and what stands in for those that only a run can measure. */
+import type { Totals } from '../protocol/facts';
 import type { PruneTarget } from '../protocol/recipe';
 
 export type CountedKind = 'macs' | 'params' | 'bytes';
@@ -24,4 +25,15 @@ export function countedTarget({ kind, value }: PruneTarget): { target: CountedTa
 
 export function isCounted(kind: PruneTarget['kind']): kind is CountedKind {
   return kind === 'macs' || kind === 'params' || kind === 'bytes';
+}
+
+/** A target as the share of a model that may stay. */
+export function shareOf({ kind, value }: CountedTarget, totals: Totals): number {
+  return Math.min(1, kind === 'bytes' && value > 1 ? value / (totals.bytes || 1) : value);
+}
+
+/** Why a target is not reached, for people. */
+export function shortfallOf(share: number, reached: number): string {
+  const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
+  return `The target of ${percent(share)} can't be met: what is locked, protected or unsuitable leaves at least ${percent(reached)}.`;
 }

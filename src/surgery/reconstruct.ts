@@ -1,16 +1,16 @@
 /**
  * New weights for a layer whose inputs lost channels, by least squares on what it should give (He, Zhang and Sun, 2017,
  * with the asymmetric form of Zhang et al., 2016): with P the patches that the layer sees in the pruned network and Y the
- * original layer's outputs, W = Cov(Y,P)·(Cov(P) + λI)⁻¹ and b = E[Y] − W·E[P].
+ * original layer's outputs, the W and b that bring W·P + b closest to Y, starting from the weights that are left.
  */
 import type { Layer } from '../analysis/layers';
 import type { CrossMoments } from '../analysis/moments';
 import { attribute, type Graph, type GraphNode, int, ints, makeNode } from '../graph/graph';
 import { freshNames } from '../graph/names';
 import { consumers } from '../graph/order';
-import { transpose } from '../linalg/matrix';
 import { elementCount, type FloatType, isFloatType } from '../tensor/dtype';
 import { float32Tensor, fromFloat, memoryTensor, type TensorRef, toFloat64 } from '../tensor/tensor';
+import { layerMatrix, toLayerOrder } from './layerMatrix';
 import { refit } from './refit';
 
 /** A value that holds a layer's input patches as channels: per group the inputs, each with all positions of the kernel. */
@@ -27,11 +27,12 @@ export const WIDEST = 1600;
 
 /**
  * The graph with a layer's patches as a value, from a convolution with filters of a single one each.
- * @returns null for layers that are not fitted: those with more than {@link WIDEST} inputs per output, or of other kinds
+ * @returns null for layers that are not fitted: those with more than {@link WIDEST} inputs per output, of other kinds, or
+ *   with a weight that others read too or that is stored in another form
  */
-export function withPatches(graph: Graph, { node, weight, matrices, weightInput }: Layer): Patches | null {
-  if (!matrices || weightInput !== 1 || weight.dtype !== 'float32' || !graph.initializers.has(weight.ref.name))
-    return null;
+export function withPatches(graph: Graph, layer: Layer): Patches | null {
+  const { node, weight, matrices, weightInput } = layer;
+  if (!matrices || weightInput !== 1 || weight.dtype !== 'float32' || !isOwn(graph, layer)) return null;
   const width = matrices.outputsAre === 'rows' ? matrices.cols : matrices.rows;
   if (width > WIDEST) return null;
   const { blocks } = matrices;
@@ -62,11 +63,22 @@ export function withPatches(graph: Graph, { node, weight, matrices, weightInput 
   };
 }
 
-/** Where an offset of a layer's outputs goes without a new tensor: its bias, or the mean of the normalization behind it. */
+/** Whether new values in place of the stored weight change this layer and nothing else. */
+function isOwn(graph: Graph, { node, weight, weightInput }: Layer): boolean {
+  const { name } = weight.ref;
+  return node.inputs[weightInput] === name && graph.initializers.has(name) && consumers(graph).get(name)?.length === 1;
+}
+
+/**
+ * Where an offset of a layer's outputs goes without a new tensor: its bias, that of the sum behind it, or the mean of the
+ * normalization behind it.
+ */
 interface Offset {
   readonly ref: TensorRef;
   /** What a unit of offset changes there. */
   readonly sign: 1 | -1;
+  /** Whether the layer's own outputs, as its node gives them, have it in them. */
+  readonly isInside: boolean;
 }
 
 function offsetOf(graph: Graph, { node, bias }: Layer, outputs: number): Offset | null {
@@ -79,17 +91,17 @@ function offsetOf(graph: Graph, { node, bias }: Layer, outputs: number): Offset 
   if (bias) {
     const beta = attribute(node, 'beta', 'float') ?? 1;
     const ref = beta === 1 ? own(bias.ref.name) : null;
-    return ref && { ref, sign: 1 };
+    return ref && { ref, sign: 1, isInside: true };
   }
   const next = readers.get(node.outputs[0]) ?? [];
   if (next.length !== 1) return null;
   if (next[0].opType === 'BatchNormalization') {
     const ref = own(next[0].inputs[3]);
-    return ref && { ref, sign: -1 };
+    return ref && { ref, sign: -1, isInside: false };
   }
   if (next[0].opType !== 'Add' || node.opType !== 'MatMul') return null;
   const ref = own(next[0].inputs.find((name) => graph.initializers.has(name)));
-  return ref && { ref, sign: 1 };
+  return ref && { ref, sign: 1, isInside: false };
 }
 
 /** Whether a layer's outputs can be given an offset. */
@@ -108,21 +120,18 @@ function outputsOf({ matrices }: Layer): number {
  * @param ridge λ relative to the mean diagonal of Cov(P)
  */
 export function reconstructed(graph: Graph, layer: Layer, moments: CrossMoments, ridge: number): Graph {
-  const { matrices, weight } = layer;
-  if (!matrices) return graph;
-  const outputs = outputsOf(layer);
-  const offset = offsetOf(graph, layer, outputs);
+  const offset = offsetOf(graph, layer, outputsOf(layer));
   if (!offset) return graph;
-  const { blocks } = matrices;
-  const rank = matrices.outputsAre === 'rows' ? matrices.cols : matrices.rows;
-  const start = { rank, A: new Float64Array(0), B: new Float64Array(0), bias: null };
-  const { B, bias } = refit(start, moments, blocks, outputs / blocks, ridge);
-  if (!B.every(Number.isFinite)) return graph;
-  const values = matrices.outputsAre === 'rows' ? B : transpose(B, outputs, rank);
-  const before = offset.sign === 1 ? new Float64Array(outputs) : toFloat64(offset.ref.read());
+  const matrix = layerMatrix(layer);
+  const { blocks, outputs } = matrix;
+  const start = { rank: matrix.inputs, A: new Float64Array(0), B: matrix.values, bias: null };
+  const { B, bias } = refit(start, moments, blocks, outputs, ridge);
+  const values = toLayerOrder(layer, { ...matrix, values: B });
+  // The fit gives a bias anew where the layer has its own; elsewhere it comes on top.
+  const before = offset.isInside ? new Float64Array(blocks * outputs) : toFloat64(offset.ref.read());
   const shifted = before.map((value, o) => value + offset.sign * (bias as Float64Array)[o]);
   return withValues(graph, [
-    [weight.ref, values],
+    [layer.weight.ref, values],
     [offset.ref, shifted],
   ]);
 }

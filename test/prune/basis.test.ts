@@ -69,7 +69,7 @@ describe('targets', () => {
     const least = 64 * (32 * 27 + 2 * (32 + 288) + 32 + 64) + 640;
     expect(projection.after.macs).toBe(least);
     expect(projection.shortfall).toBe(
-      `The target of 1.0 % can't be met: locked, protected and unsuitable layers leave at least ${((100 * least) / before.macs).toFixed(1)} %.`,
+      `The target of 1.0 % can't be met: what is locked, protected or unsuitable leaves at least ${((100 * least) / before.macs).toFixed(1)} %.`,
     );
   });
 

@@ -326,7 +326,7 @@ export const scenarios = {
       ...base,
       projection: base.projection && {
         ...base.projection,
-        shortfall: 'The target of 5.0 % can’t be met: locked, protected and unsuitable layers leave at least 12.4 %.',
+        shortfall: 'The target of 5.0 % can’t be met: what is locked, protected or unsuitable leaves at least 12.4 %.',
       },
     }),
   },
