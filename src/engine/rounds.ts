@@ -13,7 +13,7 @@ import { joinedProjection } from './planning';
 import { type Pruned, prunedModel } from './prunedModel';
 import { recombine } from './recombine';
 import { doubleShares, type Scene, trainingOf, within } from './scene';
-import { withLoss } from './train';
+import { withLoss } from './trainingOptions';
 
 /** One round: a method, and how much of the unpruned model it leaves. */
 interface Step {

@@ -11,7 +11,8 @@ import type { OpenedModel } from './models';
 import type { AnyPlan } from './planning';
 import { learnsAnew } from './scene';
 import { shapedLike } from './shaped';
-import { timeTraining, withLoss } from './train';
+import { timeTraining } from './train';
+import { withLoss } from './trainingOptions';
 import { headTraining, newClassifier } from './transfer';
 
 export interface TrainingTimeRequest {
