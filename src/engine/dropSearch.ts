@@ -14,7 +14,7 @@ import {
   together,
 } from './rounds';
 import { type Scene, trainingOf } from './scene';
-import { withLoss } from './train';
+import { withLoss } from './trainingOptions';
 
 /** Images on which the accuracy is held against the target while searching. */
 const SEARCH_IMAGES = 2000;
