@@ -6,10 +6,12 @@
  * nothing about stays as it was.
  */
 import type { CrossMoments } from '../analysis/moments';
+import { UserError } from '../errors';
 import { solveSpd } from '../linalg/cholesky';
+import { multiply } from '../linalg/matrix';
 import type { Factors } from './factorize';
 
-/** Z comes in single precision: variances below this share of the mean square are rounding noise. */
+/** Z comes in single precision: its covariance has rounding noise of this share of the mean square in each element. */
 const NOISE = 1e-6;
 
 /**
@@ -40,18 +42,13 @@ export function refit(
     }
     // Right-hand side: Cov(Z, Y − B₀Z) of this block, [rank, outputs].
     const right = new Float64Array(rank * outputs);
+    const given = multiply(start.subarray(b * outputs * rank, (b + 1) * outputs * rank), S, outputs, rank, rank);
     for (let o = 0; o < outputs; o++) {
-      const row = b * outputs + o;
-      for (let j = 0; j < rank; j++) {
-        let rest = crossYZ[row * width + b * rank + j];
-        for (let i = 0; i < rank; i++) rest -= start[row * rank + i] * S[i * rank + j];
-        right[j * outputs + o] = rest;
-      }
+      const row = (b * outputs + o) * width + b * rank;
+      for (let j = 0; j < rank; j++) right[j * outputs + o] = crossYZ[row + j] - given[o * rank + j];
     }
-    const lambda = Math.max(ridge * variance, NOISE * (variance + square)) / rank;
-    // Nothing varies: the weights stay, and the bias alone is fitted.
-    const X =
-      lambda > 0 ? solveSpd(withDiagonal(S, rank, lambda), rank, right, outputs) : new Float64Array(right.length);
+    const lambda = Math.max(ridge * variance, NOISE * Math.sqrt(rank) * (variance + square)) / rank;
+    const X = solved(S, rank, right, outputs, lambda);
     for (let o = 0; o < outputs; o++) {
       const row = b * outputs + o;
       for (let j = 0; j < rank; j++) {
@@ -63,8 +60,16 @@ export function refit(
   return { ...factors, B, bias };
 }
 
-function withDiagonal(S: Float64Array, rank: number, added: number): Float64Array {
-  const sum = S.slice();
-  for (let i = 0; i < rank; i++) sum[i * rank + i] += added;
-  return sum;
+/** (S + λI)⁻¹·right; with a larger λ where rounding has left more than that of negative variances. */
+function solved(S: Float64Array, rank: number, right: Float64Array, columns: number, lambda: number): Float64Array {
+  // Nothing is there: the weights stay, and the bias alone is fitted.
+  if (!(lambda > 0)) return new Float64Array(right.length);
+  const ridged = S.slice();
+  for (let i = 0; i < rank; i++) ridged[i * rank + i] += lambda;
+  try {
+    return solveSpd(ridged, rank, right, columns);
+  } catch (error) {
+    if (!(error instanceof UserError) || error.code !== 'not-positive-definite') throw error;
+    return solved(S, rank, right, columns, 10 * lambda);
+  }
 }
