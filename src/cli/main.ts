@@ -10,6 +10,7 @@ import { checkOutput } from '../engine/save';
 import { createService, type Service } from '../engine/service';
 import { badUsage, cancelled, errorInfo, outputNeeded, UserError } from '../errors';
 import { writeFiles } from '../formats/atomic';
+import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { recipeText } from '../recipe/file';
 import { type Arguments, commands, helpText, parseArguments, parseCount, parseDevice, parseShapes } from './args';
@@ -74,12 +75,13 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
   const request = { path: model, settings, folder };
   const saveRecipe = args.value('save-recipe');
   if (args.flag('dry-run')) {
-    if (settings.data && settings.basis.basis !== 'weights') await service.handlers.calibrate(request, context);
+    if (looksAtImages(settings)) await service.handlers.calibrate(request, context);
     const facts = await service.handlers.shapes({ path: model, shapes: settings.shapes }, context);
     const projection = await service.handlers.project(request, context);
     const training = settings.training?.epochs ? await service.handlers.trainingTime(request, context) : null;
     const text = `${projectionText(projection, facts.layers)}${training ? trainingTimeText(training) : ''}`;
-    return print(text, { settings, ...projection, ...(training ? { training } : {}) });
+    const named = projection.layers.map(({ layer, ...rest }) => ({ name: layer, ...rest }));
+    return print(text, { settings, ...projection, layers: named, ...(training ? { training } : {}) });
   }
   if (!args.value('output')) throw outputNeeded();
   const output = path.resolve(args.value('output') as string);
@@ -114,6 +116,14 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
   } finally {
     rmSync(storage, { recursive: true, force: true });
   }
+}
+
+/** Whether a plan depends on the images that there are. */
+function looksAtImages({ data, method, basis }: PruneSettings): boolean {
+  return (
+    data !== undefined &&
+    (method === 'channel' || method === 'double' || (method === 'basis' && basis.basis !== 'weights'))
+  );
 }
 
 /** Typed arrays as plain ones, for JSON. */

@@ -1,7 +1,7 @@
 /** From the command line to settings: a recipe file, or the defaults, with the options on top. */
 import path from 'node:path';
 import { badUsage } from '../errors';
-import { type PruneSettings, settingsSchema } from '../protocol/recipe';
+import { channelOptionsSchema, type PruneSettings, settingsSchema } from '../protocol/recipe';
 import { type LoadedRecipe, loadRecipe, relativePath } from '../recipe/file';
 import { type Arguments, expectedOf, parseCount, parseShapes } from './args';
 
@@ -15,14 +15,17 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
   if (!operand && !file) throw badUsage({ found: 'no model', expected: 'a model file, or --recipe with one' });
   const base = file ? await loadRecipe(path.resolve(file), operand && path.resolve(operand)) : null;
   const model = base ? base.model : path.resolve(operand as string);
-  const words = overrides(args, path.dirname(model));
   const start: Partial<PruneSettings> = base?.settings ?? {};
+  const method = args.value('method') ?? start.method ?? 'basis';
+  const words = overrides(args, path.dirname(model), method);
   const merged = {
     ...start,
     ...words,
-    method: args.value('method') ?? start.method ?? 'basis',
+    method,
     target: words.target ?? start.target ?? { kind: 'macs', value: 0.5 },
     basis: { ...start.basis, ...words.basis },
+    channel: { ...start.channel, ...words.channel },
+    double: { ...start.double, ...words.double },
     ...(start.transfer || words.transfer ? { transfer: { ...start.transfer, ...words.transfer } } : {}),
     ...(start.training || words.training ? { training: { ...start.training, ...words.training } } : {}),
     ...(start.data || words.data ? { data: { ...start.data, ...words.data } } : {}),
@@ -45,7 +48,11 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'data.evaluation': 'eval-data',
   'data.calibrationImages': 'images',
   'data.limit': 'limit',
+  'channel.criterion': 'criterion',
+  'channel.allocation': 'allocation',
+  'double.order': 'order',
   layers: 'layer',
+  groups: 'group',
   shapes: 'shape',
   'training.epochs': 'epochs',
   'training.batch': 'batch',
@@ -57,7 +64,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
 };
 
 /** What the options say, in the recipe's terms; checked later with everything else. */
-function overrides(args: Arguments, folder: string) {
+function overrides(args: Arguments, folder: string, method: string) {
   const relative = (file: string): string => relativePath(folder, path.resolve(file));
   const data = args.value('data');
   const evaluation = args.value('eval-data');
@@ -67,11 +74,14 @@ function overrides(args: Arguments, folder: string) {
   const threads = parseCount(args, 'threads');
   const multiple = parseCount(args, 'multiple');
   const protect = args.list('protect');
-  const layers = args.list('layer').map(layerRatio);
+  const layers = args.list('layer').map((word) => ratioOf('layer', word));
+  const groups = args.list('group').map((word) => ratioOf('group', word));
   const target = args.value('target');
   const shapes = parseShapes(args.list('shape'));
   const basis = args.value('basis');
-  const score = args.value('criterion');
+  const { score, criterion } = criteriaOf(args.value('criterion'), method);
+  const allocation = args.value('allocation');
+  const order = args.value('order');
   const finish = args.value('finish');
   const training = trainingWords(args);
   return {
@@ -92,6 +102,12 @@ function overrides(args: Arguments, folder: string) {
       ...(args.flag('no-refit') ? { refit: false } : {}),
       ...(args.flag('fold-bn') ? { foldBatchNorm: true } : {}),
     },
+    channel: {
+      ...(criterion ? { criterion } : {}),
+      ...(allocation ? { allocation } : {}),
+      ...(args.flag('no-reconstruct') ? { reconstruct: false } : {}),
+    },
+    double: { ...(order ? { order } : {}) },
     ...(Object.keys(training).length ? { training } : {}),
     ...(args.flag('transfer') ? { transfer: {} } : {}),
     ...(target ? { target: parseTarget(target) } : {}),
@@ -99,6 +115,7 @@ function overrides(args: Arguments, folder: string) {
     ...(multiple === undefined ? {} : { multiple }),
     ...(protect.length ? { protect: [...protect] } : {}),
     ...(layers.length ? { layers } : {}),
+    ...(groups.length ? { groups } : {}),
     ...(seed === undefined ? {} : { seed }),
     ...(threads === undefined ? {} : { threads }),
     ...(args.value('device') ? { device: args.value('device') } : {}),
@@ -141,9 +158,19 @@ function parseTarget(word: string): { kind: string; value: number } {
   return { kind, value: number };
 }
 
-function layerRatio(word: string): { match: string; ratio: number } {
+/** What `--criterion` means: scores of bases and criteria of channels have different names, and double pruning has both. */
+function criteriaOf(word: string | undefined, method: string): { score?: string; criterion?: string } {
+  if (word === undefined) return {};
+  if (method === 'channel') return { criterion: word };
+  const isOfChannels = channelOptionsSchema.shape.criterion.safeParse(word).success;
+  return method === 'double' && isOfChannels ? { criterion: word } : { score: word };
+}
+
+function ratioOf(option: 'layer' | 'group', word: string): { match: string; ratio: number } {
   const at = word.lastIndexOf('=');
   const ratio = Number(word.slice(at + 1));
-  if (at < 1 || !Number.isFinite(ratio)) throw badUsage({ found: `--layer ${word}`, expected: '--layer glob=ratio' });
+  if (at < 1 || at === word.length - 1 || !Number.isFinite(ratio)) {
+    throw badUsage({ found: `--${option} ${word}`, expected: `--${option} glob=ratio` });
+  }
   return { match: word.slice(0, at), ratio };
 }

@@ -1,7 +1,14 @@
 /** What the commands print for people. */
 import type { ModelComparison } from '../protocol/engine';
 import type { AccuracyFacts, LatencyFacts, LayerFacts, ModelFacts, Spectrum } from '../protocol/facts';
-import type { BeforeAfter, Projection, RunResult, TrainingReport, TrainingTime } from '../protocol/plan';
+import type {
+  BeforeAfter,
+  GroupProjection,
+  Projection,
+  RunResult,
+  TrainingReport,
+  TrainingTime,
+} from '../protocol/plan';
 
 /** 40552320 → "40.55 M". */
 export function count(value: number | null): string {
@@ -139,13 +146,14 @@ const change = (before: number | null, after: number | null): string =>
   before && after !== null ? `${((after / before - 1) * 100).toFixed(1)} %` : '';
 
 export function projectionText(
-  { layers, before, after, shortfall, unmatched }: Projection,
+  { layers, groups, before, after, shortfall, assumed, unmatched }: Projection,
   facts: readonly LayerFacts[],
 ): string {
   const rows = layers.map((layer, i) => [
     layer.layer,
     layer.action,
     `${layer.rank} / ${facts[i]?.fullRank ?? '?'}`,
+    ...(groups ? [layer.channels === undefined ? '' : String(layer.channels)] : []),
     count(layer.params),
     count(layer.macs),
     layer.action === 'keep' ? '' : percent(layer.error),
@@ -155,10 +163,26 @@ export function projectionText(
     `parameters  ${count(before.params)} → ${count(after.params)}  ${change(before.params, after.params)}`,
     `MACs        ${count(before.macs)} → ${count(after.macs)}  ${change(before.macs, after.macs)}`,
     `weights     ${bytes(before.bytes)} → ${bytes(after.bytes)}  ${change(before.bytes, after.bytes)}`,
+    ...(assumed ? [assumed] : []),
     ...(shortfall ? [shortfall] : []),
     ...(unmatched ?? []).map((glob) => `No layer matches '${glob}'.`),
   ];
-  return `${table(['layer', 'action', 'rank', 'params', 'MACs', 'error', 'reason'], rows, [2, 3, 4, 5])}\n\n${totals.join('\n')}\n`;
+  const columns = ['layer', 'action', 'rank', ...(groups ? ['channels'] : []), 'params', 'MACs', 'error', 'reason'];
+  const numbers = columns.flatMap((_, c) => (c > 1 && c < columns.length - 1 ? [c] : []));
+  const tables = [...(groups ? [groupsTable(groups)] : []), table(columns, rows, numbers)];
+  return `${[...tables, totals.join('\n')].join('\n\n')}\n`;
+}
+
+/** Groups of coupled channels: how many are kept, of which layers, and why none goes. */
+function groupsTable(groups: readonly GroupProjection[]): string {
+  const mark = { producer: '', follower: ' (follows)', consumer: ' (reads)' } as const;
+  const rows = groups.map(({ name, kept, channels, members, reason }) => [
+    name,
+    `${kept} / ${channels}`,
+    reason ?? '',
+    members.map(({ layer, role }) => `${layer}${mark[role]}`).join(', '),
+  ]);
+  return table(['group', 'channels', 'reason', 'layers'], rows, [1]);
 }
 
 export function runText(run: RunResult, saved: { model: string; recipe: string }): string {

@@ -145,6 +145,17 @@ describe('prune', () => {
     expect(document).toMatchObject({ settings: { method: 'basis' }, basis: 'weights', layers: expect.any(Array) });
   });
 
+  it('--dry-run shows groups of channels', () => {
+    const channel = ['prune', 'model.onnx', '--method', 'channel', '--dry-run'];
+    const { status, stdout } = cli(...channel);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^group +channels +reason +layers$/m);
+    expect(stdout).toMatch(/^stem +\d+ \/ \d+ .*stem, middle \(reads\)/m);
+    const document = JSON.parse(cli(...channel, '--json').stdout);
+    expect(document.layers[1]).toMatchObject({ name: 'middle', action: 'narrow', channels: expect.any(Number) });
+    expect(document.groups[0]).toMatchObject({ name: 'stem', kept: expect.any(Number), channels: expect.any(Number) });
+  });
+
   it('writes the model and its recipe, says what it did, and repeats it from the recipe', () => {
     const folder = temporaryFolder();
     const [output, again] = ['a.onnx', 'b.onnx'].map((name) => path.join(folder, name));
