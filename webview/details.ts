@@ -1,11 +1,17 @@
-/** The importance of the selected layer's basis: one request at a time, the latest wish wins. */
-import type { LayerDetail } from '../src/protocol/plan';
+/** The importance of what is selected, a layer's bases or a group's channels: one request at a time, the latest wish wins. */
 
-export class DetailLoader {
-  private shown: LayerDetail | null = null;
+/** What is asked for, by name. */
+interface Wish {
+  readonly name: string;
+  /** Of the settings. */
+  readonly version: unknown;
+}
+
+export class DetailLoader<Detail extends object> {
+  private shown: { readonly name: string; readonly detail: Detail } | null = null;
   private failure: string | null = null;
-  private wish: { layer: string; version: unknown } | null = null;
-  private loaded: { layer: string; version: unknown } | null = null;
+  private wish: Wish | null = null;
+  private loaded: Wish | null = null;
   private busy = false;
 
   /**
@@ -13,19 +19,19 @@ export class DetailLoader {
    * @param changed called whenever `get` may answer differently
    */
   constructor(
-    private readonly fetch: (layer: string) => Promise<LayerDetail>,
+    private readonly fetch: (name: string) => Promise<Detail>,
     private readonly changed: () => void,
   ) {}
 
-  /** The latest detail of the layer (perhaps of slightly older settings), its failure, or null while it loads. */
-  get(layer: string): LayerDetail | { failure: string } | null {
-    if (this.shown?.layer === layer) return this.shown;
-    return this.failure !== null && this.loaded?.layer === layer ? { failure: this.failure } : null;
+  /** The latest detail of this name (perhaps of slightly older settings), its failure, or null while it loads. */
+  get(name: string): Detail | { failure: string } | null {
+    if (this.shown?.name === name) return this.shown.detail;
+    return this.failure !== null && this.loaded?.name === name ? { failure: this.failure } : null;
   }
 
-  /** Asks for the layer unless it was asked for with the same `version` of the settings. */
-  want(layer: string, version: unknown): void {
-    this.wish = { layer, version };
+  /** Asks for it unless it was asked for with the same `version` of the settings. */
+  want(name: string, version: unknown): void {
+    this.wish = { name, version };
     if (!this.busy) void this.load();
   }
 
@@ -38,15 +44,12 @@ export class DetailLoader {
 
   private async load(): Promise<void> {
     this.busy = true;
-    while (
-      this.wish !== null &&
-      !(this.wish.layer === this.loaded?.layer && this.wish.version === this.loaded.version)
-    ) {
-      const wish = this.wish;
+    while (this.wish !== null && !(this.wish.name === this.loaded?.name && this.wish.version === this.loaded.version)) {
+      const wish: Wish = this.wish;
       try {
-        const detail = await this.fetch(wish.layer);
+        const detail = await this.fetch(wish.name);
         if (this.wish === null) break;
-        this.shown = detail;
+        this.shown = { name: wish.name, detail };
         this.failure = null;
       } catch (error) {
         if (this.wish === null) break;

@@ -2,6 +2,7 @@
 import type { LayerFacts, ModelFacts } from '../src/protocol/facts';
 import type { LayerProjection, Projection } from '../src/protocol/plan';
 import type { LayerOverride, PruneSettings } from '../src/protocol/recipe';
+import { type GroupRow, groupRows, groupsByLayer } from './groups';
 
 export interface LayerRow {
   /** Place in the network, from 0. */
@@ -10,6 +11,8 @@ export interface LayerRow {
   readonly projection: LayerProjection | null;
   /** The override that names exactly this layer. */
   readonly override: LayerOverride | null;
+  /** Coupled channels that its outputs belong to; null where there are none, or the plan removes none. */
+  readonly group: GroupRow | null;
   /** Share of the model's multiply-accumulates, 0 to 1; null when unknown. */
   readonly macsShare: number | null;
   /** Kept rank; the full rank without a projection. */
@@ -25,6 +28,8 @@ export type SortColumn =
   | 'output'
   | 'params'
   | 'macs'
+  | 'group'
+  | 'channels'
   | 'rank'
   | 'kept'
   | 'locked'
@@ -43,23 +48,36 @@ export function layerRows(
   const projected = new Map(projection?.layers.map((layer) => [layer.layer, layer]));
   // Later entries win, as they do in the recipe.
   const overrides = new Map(settings?.layers.map((override) => [override.match, override]));
+  const groups = groupsByLayer(groupRows(projection, settings));
   const known = facts.layers.reduce((sum, layer) => sum + (layer.macs ?? 0), 0);
   return facts.layers.map((layer, index) => {
     const plan = projected.get(layer.name) ?? null;
+    const group = groups.get(layer.name) ?? null;
     return {
       index,
       facts: layer,
       projection: plan,
       override: overrides.get(layer.name) ?? null,
+      group,
       macsShare: layer.macs === null || known === 0 ? null : layer.macs / known,
       rank: plan?.rank ?? layer.fullRank,
-      reason: plan?.reason ?? layer.reason ?? (layer.macs === null ? layer.macsReason : null) ?? '',
+      reason: reasonOf(layer, plan, group),
     };
   });
 }
 
-/** Kept rank as a share of the full rank; 1 for a layer without a matrix form. */
+/** A group's reason says more than that of a layer that has to go with it. */
+function reasonOf(layer: LayerFacts, plan: LayerProjection | null, group: GroupRow | null): string {
+  const ofGroup = plan?.action === 'factorize' ? null : group?.projection.reason;
+  const ofPlan = group !== null && ofGroup === null ? null : (plan?.reason ?? null);
+  // Channels can be removed from layers that can't be factorized.
+  const ofLayer = plan === null ? layer.reason : null;
+  return ofGroup ?? ofPlan ?? ofLayer ?? (layer.macs === null ? layer.macsReason : null) ?? '';
+}
+
+/** Kept channels or rank as a share of all; 1 for a layer that has neither. */
 export function keptShare(row: LayerRow): number {
+  if (row.group !== null) return row.group.projection.kept / row.group.projection.channels;
   return row.facts.fullRank === 0 ? 1 : row.rank / row.facts.fullRank;
 }
 
@@ -83,9 +101,11 @@ const sortKeys: Readonly<Record<SortColumn, (row: LayerRow) => string | number |
   output: (row) => sizeOf(row.facts.outputShape),
   params: (row) => row.facts.params,
   macs: (row) => row.facts.macs,
+  group: (row) => row.group?.index ?? null,
+  channels: (row) => row.group?.projection.kept ?? null,
   rank: (row) => (row.facts.fullRank === 0 ? null : row.rank),
-  kept: (row) => (row.facts.fullRank === 0 ? null : keptShare(row)),
-  locked: (row) => (row.override?.keep === true ? 1 : 0),
+  kept: (row) => (row.facts.fullRank === 0 && row.group === null ? null : keptShare(row)),
+  locked: (row) => ((row.group === null ? row.override : row.group.override)?.keep === true ? 1 : 0),
   reason: (row) => (row.reason === '' ? null : row.reason),
 };
 
@@ -120,7 +140,7 @@ export function shownRows(
 
 /** A click on a column heading: numbers start with the largest, texts with A; the third click restores the network's order. */
 export function nextSort(current: SortOrder | null, column: SortColumn): SortOrder | null {
-  const startsDescending = column !== 'name' && column !== 'opType' && column !== 'reason';
+  const startsDescending = column !== 'name' && column !== 'opType' && column !== 'group' && column !== 'reason';
   if (current?.column !== column) return { column, descending: startsDescending };
   return current.descending === startsDescending ? { column, descending: !startsDescending } : null;
 }

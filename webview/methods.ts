@@ -51,3 +51,4 @@ export function withMethodOptions(id: MethodId, options: OptionValues): Partial<
 }
 
 export const trainingSchema: OptionsSchema = properties.training;
+export const transferSchema: OptionsSchema = properties.transfer;

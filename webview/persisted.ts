@@ -11,10 +11,14 @@ export interface UiState {
   /** First visible pixel of the layer table. */
   readonly scrollTop: number;
   readonly detailTab: 'spectrum' | 'importance' | 'table';
+  /** The same, where channels are removed. */
+  readonly channelTab: 'channels' | UiState['detailTab'];
+  /** Channels by importance instead of in the network's order. */
+  readonly channelsSorted: boolean;
   readonly scale: 'log' | 'linear';
   /** Axis of the training's loss. */
   readonly lossScale: 'log' | 'linear';
-  readonly overviewMetric: 'macs' | 'params' | 'bytes' | 'rank' | 'importance';
+  readonly overviewMetric: 'macs' | 'params' | 'bytes' | 'rank' | 'importance' | 'sensitivity';
   readonly overviewOpen: boolean;
   readonly selectedLayer: string | null;
   /** Sections of the side panel that are folded. */
@@ -28,6 +32,8 @@ export const initialUi: UiState = {
   sort: null,
   scrollTop: 0,
   detailTab: 'spectrum',
+  channelTab: 'channels',
+  channelsSorted: false,
   scale: 'log',
   lossScale: 'log',
   overviewMetric: 'macs',

@@ -5,8 +5,9 @@
  */
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import type { ErrorInfo } from '../src/errors';
-import type { LayerOverride, PruneSettings } from '../src/protocol/recipe';
-import type { SessionState, ViewMethod } from '../src/protocol/view';
+import type { GroupDetail, LayerDetail } from '../src/protocol/plan';
+import type { GroupOverride, LayerOverride, PruneSettings } from '../src/protocol/recipe';
+import type { RemovableSetting, SessionState, ViewMethod } from '../src/protocol/view';
 import { Client, type HostApi, RequestError, type ViewParams } from './client';
 import { DetailLoader } from './details';
 import { PersistedUi } from './persisted';
@@ -29,7 +30,8 @@ export class Session {
   readonly client: Client;
   readonly ui: PersistedUi;
   readonly spectra: SpectraLoader;
-  readonly details: DetailLoader;
+  readonly details: DetailLoader<LayerDetail>;
+  readonly groups: DetailLoader<GroupDetail>;
   /** True from the first transient change of a drag to its end; rows keep their order meanwhile. */
   dragging = false;
   /** Whether the host has answered `ready`. */
@@ -57,6 +59,10 @@ export class Session {
     );
     this.details = new DetailLoader(
       (layer) => this.client.request('detail', { layer }),
+      () => this.notify(),
+    );
+    this.groups = new DetailLoader(
+      (group) => this.client.request('group', { group }),
       () => this.notify(),
     );
   }
@@ -91,7 +97,7 @@ export class Session {
 
   change(
     settings: Partial<PruneSettings>,
-    { transient = false, remove = [] }: { transient?: boolean; remove?: readonly ('data' | 'shapes')[] } = {},
+    { transient = false, remove = [] }: { transient?: boolean; remove?: readonly RemovableSetting[] } = {},
   ): void {
     const change: SettingsChange = { settings, remove, transient };
     // A finished step must reach the host as its own undo step before a new drag begins.
@@ -108,6 +114,13 @@ export class Session {
     const { settings } = this.shown;
     if (settings === null) return;
     this.change({ layers: withOverride(settings.layers, layer, override) }, { transient });
+  }
+
+  /** Replaces the override of one group of coupled channels; null returns it to the plan. */
+  overrideGroup(group: string, override: Omit<GroupOverride, 'match'> | null, transient = false): void {
+    const { settings } = this.shown;
+    if (settings === null) return;
+    this.change({ groups: withOverride(settings.groups, group, override) }, { transient });
   }
 
   select(layer: string | null): void {
@@ -146,6 +159,7 @@ export class Session {
     if (isOtherModel(before, this.host)) {
       this.spectra.clear();
       this.details.clear();
+      this.groups.clear();
     }
     if (this.drafts !== null && this.pending === null && !this.sending && this.settingsPatched) this.drafts = null;
     this.refresh();

@@ -1,6 +1,6 @@
 /** The session's state as the webview holds it, and pure functions on it. */
 import type { LayerOverride, PruneSettings } from '../src/protocol/recipe';
-import type { SessionState } from '../src/protocol/view';
+import type { RemovableSetting, SessionState } from '../src/protocol/view';
 
 /** What is shown before the host has answered `ready`. */
 export const initialState: SessionState = {
@@ -19,6 +19,7 @@ export const initialState: SessionState = {
   curve: null,
   runs: [],
   trainingTime: { kind: 'unknown' },
+  sensitivity: { kind: 'unknown' },
   selectedLayer: null,
 };
 
@@ -32,7 +33,7 @@ export function applyPatch(state: SessionState, patch: Partial<SessionState>): S
 
 export interface SettingsChange {
   readonly settings: Partial<PruneSettings>;
-  readonly remove: readonly ('data' | 'shapes')[];
+  readonly remove: readonly RemovableSetting[];
   readonly transient: boolean;
 }
 
@@ -41,7 +42,7 @@ export function mergeChanges(first: SettingsChange, second: SettingsChange): Set
   const settings = { ...first.settings, ...second.settings };
   for (const key of second.remove) delete settings[key];
   const remove = new Set([...first.remove, ...second.remove]);
-  for (const key of Object.keys(second.settings)) remove.delete(key as 'data' | 'shapes');
+  for (const key of Object.keys(second.settings)) remove.delete(key as RemovableSetting);
   return { settings, remove: [...remove], transient: second.transient };
 }
 
@@ -57,12 +58,12 @@ export function overrideOf(settings: PruneSettings | null, layer: string): Layer
   return settings?.layers.findLast((entry) => entry.match === layer) ?? null;
 }
 
-/** The overrides with this layer's own replaced (at the end, where it wins) or, with null, removed. */
-export function withOverride(
-  layers: readonly LayerOverride[],
-  layer: string,
-  override: Omit<LayerOverride, 'match'> | null,
-): LayerOverride[] {
-  const others = layers.filter((entry) => entry.match !== layer);
-  return override === null ? others : [...others, { match: layer, ...override }];
+/** The overrides with this layer's (or group's) own replaced (at the end, where it wins) or, with null, removed. */
+export function withOverride<Override extends { readonly match: string }>(
+  overrides: readonly Override[],
+  match: string,
+  own: Omit<Override, 'match'> | null,
+): Override[] {
+  const others = overrides.filter((entry) => entry.match !== match);
+  return own === null ? others : [...others, { match, ...own } as Override];
 }

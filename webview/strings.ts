@@ -2,6 +2,20 @@
 import { exact, plural } from './format';
 import type { NumberRange, OptionsWords } from './options';
 
+/** Criteria by which channels are judged. */
+const criteria: Readonly<Record<string, string>> = {
+  auto: 'Automatic',
+  l1: 'Sum of absolute weights',
+  l2: 'Norm of the weights',
+  'bn-scale': 'Scale of the normalization',
+  fpgm: 'Distance from other filters',
+  taylor: 'Change of the loss, by batch',
+  fisher: 'Change of the loss, by image',
+  activation: 'Size of the activations',
+  lasso: 'What the next layer needs',
+  random: 'Chance, for comparison',
+};
+
 const layers = (value: number) => plural(value, 'layer', 'layers');
 
 export const strings = {
@@ -85,7 +99,10 @@ export const strings = {
       bytes: 'Weight bytes per layer',
       rank: 'Kept rank per layer',
       importance: 'Importance of every basis',
+      sensitivity: 'Sensitivity of every group',
     },
+    keptChannels: 'Kept channels per layer',
+    noChannels: 'loses no channels of its own',
     metricLabel: 'What the bars show',
     toggle: 'Show or hide the chart of all layers',
     order: 'in the order of the network',
@@ -137,6 +154,8 @@ export const strings = {
       params: 'Params',
       macs: 'MACs',
       spectrum: 'Spectrum',
+      group: 'Group',
+      channels: 'Channels',
       rank: 'Rank',
       kept: 'Kept',
       lock: 'Lock',
@@ -166,6 +185,7 @@ export const strings = {
     facts: 'About this layer',
     fact: {
       rank: 'Rank kept',
+      channels: 'Channels kept',
       breakEven: 'Break-even rank',
       energy: 'Energy kept',
       error: 'Expected error',
@@ -196,7 +216,7 @@ export const strings = {
     },
     blocks: (blocks: number, rows: number, columns: number) =>
       blocks === 1 ? `${rows} × ${columns}` : `${blocks} blocks of ${rows} × ${columns}`,
-    tabs: { spectrum: 'Spectrum', importance: 'Importance', table: 'Table' },
+    tabs: { channels: 'Channels', spectrum: 'Spectrum', importance: 'Importance', table: 'Table' },
     tabsLabel: 'Views of this layer',
     scale: 'Scale',
     scales: { log: 'log', linear: 'linear' },
@@ -206,6 +226,7 @@ export const strings = {
     rankTag: (rank: number) => `rank ${rank}`,
     dragHelp: 'Drag the line, or focus it and use the arrow keys.',
     fixedHelp: 'This layer stays as it is.',
+    wholeHelp: 'Removing channels leaves the bases of what stays whole.',
     hover: (index: number, value: string, energy: string) => `σ${index} = ${value}, ${energy} of the energy up to here`,
     importanceBasis: { weights: 'from the weights', activations: 'from activations on calibration images' },
     threshold: (value: string, basis: string) => `Threshold ${value}, ${basis}: what lies below is cut.`,
@@ -225,6 +246,77 @@ export const strings = {
     },
     fullReason: 'Why it stays as it is',
     macsReason: 'Why its MACs are unknown',
+  },
+  groups: {
+    chipTitle: (group: string, others: readonly string[]) =>
+      others.length === 0
+        ? `Group ${group}: no other layer has these channels.`
+        : `Group ${group}, together with ${others.slice(0, 6).join(', ')}${others.length > 6 ? ` and ${exact(others.length - 6)} more` : ''}.`,
+    chipText: (group: string, others: number) =>
+      `Group ${group}, ${others === 0 ? 'without other layers' : `with ${plural(others, 'other layer', 'other layers')}`}`,
+    keptOf: (group: string, layer: string) => `Kept channels of group ${group}, at ${layer}`,
+    lock: (group: string, layer: string) => `Leave the channels of group ${group} as they are, at ${layer}`,
+    lockTitle: 'Leave the channels of this group as they are',
+    unlockTitle: 'Let the plan remove channels of this group again',
+    buttons: {
+      group: {
+        back: 'Back to Plan',
+        backTitle: 'Forget what was set by hand for this group',
+        lock: 'Leave Its Channels',
+        unlock: 'Let the Plan Decide',
+      },
+      layer: {
+        back: 'Bases Back to Plan',
+        backTitle: 'Forget the rank that was set by hand for this layer',
+        lock: 'Leave Its Bases',
+        unlock: 'Let the Plan Cut Bases',
+      },
+    },
+    fullReason: 'Why its channels stay',
+    none: 'Its outputs belong to no group: none of its channels can be removed. It may still lose inputs.',
+    heading: (number: number, group: string) => `Group ${number}, ${group}`,
+    keptText: (kept: number, all: number, share: string) =>
+      kept === all
+        ? `all ${plural(all, 'channel', 'channels')} kept`
+        : `${exact(kept)} of ${exact(all)} kept (${share})`,
+    roundedUp: (asked: number, multiple: number) => `${exact(asked)} rounded up to a multiple of ${multiple}`,
+    inMultiples: (multiple: number) => `rounded up to a multiple of ${multiple}`,
+    noScores: 'The channels of this group have no scores.',
+    chart: (group: string) => `Importance of the channels of ${group}`,
+    description: (kept: number, all: number) => `${exact(kept)} of ${exact(all)} channels are kept.`,
+    bar: (channel: string, value: string, kept: boolean) => `${channel}: ${value}, ${kept ? 'kept' : 'cut'}`,
+    criterion: (criterion: string) => `Judged by: ${criteria[criterion] ?? criterion}.`,
+    sorted: 'By importance',
+    most: 'most important',
+    least: 'least',
+    axis: 'index of the channel',
+    channel: 'Channel',
+    inexact: 'Not exact',
+    inexactText: (why: string) =>
+      `${why}, so the rest computes something slightly different even for channels of zeros.`,
+    cost: (macs: string, params: string) =>
+      `One channel costs ${macs} MACs and ${params} parameters over all its layers.`,
+    members: 'Layers of this group',
+    roles: { producer: 'gives', follower: 'passes on', consumer: 'reads' },
+  },
+  sensitivity: {
+    heading: 'Sensitivity of every group',
+    intro:
+      'Each group alone loses its least important channels while the outputs are watched on up to 256 images. This shows where pruning hurts; the allocation “by measured damage” goes by it.',
+    measure: 'Measure Sensitivity',
+    progress: 'Progress of the measurement',
+    needsData: 'Measuring needs images: choose some in the Pruning view.',
+    running: 'A run is going on.',
+    points: (value: string) => `${value} points`,
+    description: (groups: number, ratios: readonly string[]) =>
+      `Rows: ${plural(groups, 'group', 'groups')}. Columns: ${ratios.join(', ')} of their channels removed. The stronger the colour, the more is lost.`,
+    note: {
+      accuracy: (images: number) => `Points of accuracy lost on ${plural(images, 'image', 'images')}.`,
+      divergence: (images: number) =>
+        `Squared change of the outputs, relative to their own, on ${plural(images, 'image', 'images')}.`,
+    },
+    group: 'Group',
+    without: (share: string) => `${share} removed`,
   },
   charts: {
     noise: 'Rounding noise',
@@ -317,6 +409,13 @@ export const strings = {
     verified: (passed: number, all: number) => `${passed} of ${plural(all, 'check', 'checks')} passed.`,
     passed: 'Passed',
     failedCheck: 'Failed',
+    layers: 'What became of each layer',
+    layersSummary: (changed: number, all: number) => `${exact(changed)} of ${layers(all)} changed.`,
+    action: 'Change',
+    actions: { keep: 'as it was', factorize: 'two thin layers', narrow: 'fewer channels' },
+    channels: 'Outputs kept',
+    rank: 'Rank',
+    reason: 'Reason',
     layerLatency: 'Latency per layer',
     layerLatencyDescription: (count: number) => `Median milliseconds of ${layers(count)}, before and after.`,
     fused: 'fused away',
@@ -368,12 +467,13 @@ export const strings = {
     targetUnits: { absolute: 'Megabytes', milliseconds: 'Milliseconds', drop: 'Points' },
     share: 'Share to keep, in percent',
     keepPercent: 'Keep (%)',
-    multiple: 'Ranks in multiples of',
-    multipleHelp: 'Some hardware is fastest with ranks that are multiples of 8, 16 or 32.',
+    multiple: 'Ranks and channels in multiples of',
+    multipleHelp: 'Some hardware is fastest with multiples of 8, 16 or 32. What is kept is rounded up.',
     protect: 'Protected layers',
     protectHelp: 'One name or pattern per line, e.g. conv1 or head*.',
     protectPlaceholder: 'conv1',
     overrides: (count: number) => `${layers(count)} set by hand.`,
+    groupOverrides: (count: number) => `${plural(count, 'group', 'groups')} of channels set by hand.`,
     resetOverrides: 'Reset All',
     data: 'Calibration and evaluation images',
     chooseData: 'Choose Images…',
@@ -537,19 +637,74 @@ export const strings = {
       } as OptionsWords,
     },
     channel: {
-      label: 'Channel pruning',
-      help: 'Removes whole channels, in groups that belong together.',
+      label: 'Channels',
+      help: 'Removes whole channels, in groups that belong together: the layers become narrower and really faster.',
       first: ['criterion', 'allocation', 'mostRemoved', 'reconstruct', 'compensate'],
       options: {
-        perMac: { label: 'Compare per MAC saved' },
-        mostRemoved: { label: 'Remove at most', unit: 'share' },
+        criterion: {
+          label: 'Judge channels by',
+          help: 'The changes of the loss, the activations and the next layer need images. Automatic: the change of the loss by image, without images the norm of the weights.',
+          choices: criteria,
+        },
+        allocation: {
+          label: 'Remove channels',
+          help: 'Measured damage looks at every group alone and needs images.',
+          choices: {
+            global: 'Where they matter least',
+            uniform: 'The same share everywhere',
+            sensitivity: 'By measured damage',
+          },
+        },
+        mostRemoved: {
+          label: 'Remove at most',
+          unit: 'share of a group',
+          help: 'No group loses more of its channels, whatever the target.',
+        },
+        reconstruct: {
+          label: 'Refit the next layers by least squares',
+          help: 'Layers that read removed channels are fitted again, one after another. Needs images.',
+        },
+        compensate: {
+          label: 'Move averages into biases',
+          help: 'What removed channels carry on average goes into the layers that read them. Needs images.',
+        },
+        aggregate: {
+          label: 'Scores of coupled layers',
+          help: 'How they become one score of a channel.',
+          choices: { sum: 'Added up', mean: 'Averaged' },
+        },
+        normalize: {
+          label: 'Divide scores of a group by',
+          help: 'So that groups can be compared. Automatic: the mean, for changes of the loss nothing.',
+          choices: { auto: 'Automatic', none: 'Nothing', mean: 'Their mean', largest: 'The largest', sum: 'Their sum' },
+        },
+        perMac: {
+          label: 'Compare per MAC saved',
+          help: 'Of two channels that matter alike, the one that costs more goes first.',
+        },
+        inexact: {
+          label: 'Remove channels that are normalized together',
+          help: 'Widths of transformers, for example. What is left then computes something slightly different even for channels of zeros.',
+        },
+        ridge: { label: 'Ridge term', help: 'Of the refit, relative to the mean diagonal.' },
       } as OptionsWords,
     },
     double: {
       label: 'Channels and bases',
-      help: 'Removes channels and bases, one after the other.',
+      help: 'Double pruning: removes channels and splits what is left into thin layers, one after the other.',
       first: ['order', 'channelShare', 'trainBetween'],
-      options: { channelShare: { label: 'Share of the channels' } } as OptionsWords,
+      options: {
+        order: {
+          label: 'Order',
+          help: 'Which of the two prunes first.',
+          choices: { 'channel-first': 'Channels first', 'basis-first': 'Bases first' },
+        },
+        channelShare: {
+          label: 'Share of the channels',
+          help: 'How much of the reduction, as a factor, falls to the channels; the rest to the bases.',
+        },
+        trainBetween: { label: 'Train after the first part too', help: 'When there is training at all.' },
+      } as OptionsWords,
     },
     'fine-tune': {
       label: 'Fine-tuning',
@@ -601,6 +756,14 @@ export const strings = {
         label: 'Batch normalization',
         choices: { auto: 'Automatic', frozen: 'Kept', reestimate: 'Measured again', train: 'Updated while training' },
       },
+    } as OptionsWords,
+    transfer: 'New classifier for the data’s classes',
+    transferHelp: 'The model gets a new last layer for the classes of your images, trained before anything is pruned.',
+    transferNeedsData: 'A new classifier needs images with labels: choose some under Data.',
+    transferOptions: {
+      epochs: { label: 'Epochs of the new classifier', help: 'Passes over the training images for it alone.' },
+      lr: { label: 'Learning rate of the new classifier', help: 'At its highest.' },
+      classes: { label: 'Classes', help: 'As in the data when left out.', leftOut: 'as in the data' },
     } as OptionsWords,
     off: 'With 0 epochs nothing is trained. Training recovers accuracy that pruning lost.',
     needsData: 'Training needs images: choose some under Data.',

@@ -29,7 +29,9 @@ export function isCurrentPlan(result: RunResult, state: Pick<SessionState, 'proj
   const ranks = new Map(result.layers.map((layer) => [layer.layer, layer]));
   return projection.layers.every((layer) => {
     const done = ranks.get(layer.layer);
-    return done !== undefined && done.rank === layer.rank && done.action === layer.action;
+    return (
+      done !== undefined && done.rank === layer.rank && done.action === layer.action && done.channels === layer.channels
+    );
   });
 }
 

@@ -9,13 +9,14 @@ import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { errorInfo, modelDeleted, notOnDisk, runInProgress, UserError, workspaceNotTrusted } from '../errors';
 import type { DeviceFacts, ModelFacts, Spectrum } from '../protocol/facts';
-import type { LayerDetail } from '../protocol/plan';
+import type { GroupDetail, LayerDetail } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { EngineRequester } from '../protocol/rpc';
 import type { RemovableSetting, SessionState } from '../protocol/view';
 import { relativePath } from '../recipe/file';
 import { History } from './history';
 import { latest } from './latest';
+import { Learning, type LearningHost } from './learning';
 import type { RunStore } from './runs/store';
 import { type RunHost, SessionRuns } from './sessionRuns';
 import type { SessionStore } from './sessionStore';
@@ -50,6 +51,7 @@ export const emptyState: SessionState = {
   curve: null,
   runs: [],
   trainingTime: { kind: 'unknown' },
+  sensitivity: { kind: 'unknown' },
   selectedLayer: null,
 };
 
@@ -62,12 +64,10 @@ export class Session implements vscode.Disposable {
   /** Webviews on screen that show this session. */
   readonly visibleIn = new Set<object>();
   readonly runs: SessionRuns;
+  readonly learning = new Learning(this.learningHost());
   private current: SessionState;
   private readonly history: History<PruneSettings>;
   private readonly subscriptions: vscode.Disposable[] = [this.changed];
-  private calibrating: vscode.CancellationTokenSource | null = null;
-  /** The data and options of the last calibration that was started; it is not started twice for the same. */
-  private calibratedFor: string | null = null;
   /** Counts loads, so that the answers of an older one are dropped. */
   private loads = 0;
   private readonly pending = new Set<Promise<unknown>>();
@@ -163,6 +163,11 @@ export class Session implements vscode.Disposable {
       settings: this.settings,
       folder: this.folder,
     });
+  }
+
+  group(group: string): Promise<GroupDetail> {
+    const { path, settings, folder } = this;
+    return this.services.engine.request('group', { path, group, settings, folder });
   }
 
   /** Replaces some settings; `transient` ones are projected but are part of the step that follows. */
@@ -263,7 +268,7 @@ export class Session implements vscode.Disposable {
   dispose(): void {
     this.disposed = true;
     this.runs.cancel();
-    this.calibrating?.cancel();
+    this.learning.stop();
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
@@ -286,7 +291,35 @@ export class Session implements vscode.Disposable {
       told: (error) => this.told(error),
       store: () => this.store(),
       project: () => this.project(),
-      stopCalibrating: () => this.calibrating?.cancel(),
+      stopLearning: () => this.learning.stop(),
+    };
+  }
+
+  private learningHost(): LearningHost {
+    const session = this;
+    return {
+      get path() {
+        return session.path;
+      },
+      get folder() {
+        return session.folder;
+      },
+      get settings() {
+        return session.settings;
+      },
+      get isRunning() {
+        return session.isRunning;
+      },
+      get sensitivity() {
+        return session.state.sensitivity;
+      },
+      get engine() {
+        return session.services.engine;
+      },
+      showSensitivity: (sensitivity) => this.update({ sensitivity }),
+      fail: (error) => this.fail(error),
+      told: (error) => this.told(error),
+      learned: () => this.track(this.projectLatest(undefined)),
     };
   }
 
@@ -301,6 +334,7 @@ export class Session implements vscode.Disposable {
       canRedo: this.history.canRedo,
       trainingTime: estimateAfter(this.current.trainingTime, before, settings),
     });
+    this.learning.settingsChanged(before);
     if (!isDeepStrictEqual(before.shapes, settings.shapes)) {
       this.load();
       return;
@@ -340,7 +374,7 @@ export class Session implements vscode.Disposable {
   private project(): void {
     if (this.current.loading !== 'ready' || this.current.facts === null) return;
     this.track(this.projectLatest(undefined));
-    this.calibrate();
+    this.track(this.learning.calibrate());
   }
 
   private readonly projectLatest = latest(async (_: undefined) => {
@@ -356,43 +390,6 @@ export class Session implements vscode.Disposable {
       this.fail(error);
     }
   });
-
-  private calibrate(): void {
-    const { data, basis, seed } = this.settings;
-    if (!data || basis.basis === 'weights' || !vscode.workspace.isTrusted || this.isRunning) return;
-    const wanted = JSON.stringify([
-      this.services.engine.pid,
-      data.path,
-      data.calibrationImages,
-      data.preprocessing,
-      seed,
-    ]);
-    if (wanted === this.calibratedFor) return;
-    this.calibratedFor = wanted;
-    this.calibrating?.cancel();
-    const source = new vscode.CancellationTokenSource();
-    this.calibrating = source;
-    this.track(
-      this.services.engine
-        .request(
-          'calibrate',
-          { path: this.path, settings: this.settings, folder: this.folder },
-          { token: source.token, onProgress: () => undefined },
-        )
-        .then(
-          () => this.track(this.projectLatest(undefined)),
-          (error: unknown) => {
-            // What failed for these data fails again; only what was cut short is tried again.
-            if (error instanceof UserError && error.code === 'cancelled') this.calibratedFor = null;
-            else this.fail(error);
-          },
-        )
-        .finally(() => {
-          if (this.calibrating === source) this.calibrating = null;
-          source.dispose();
-        }),
-    );
-  }
 
   private watch(): void {
     const pattern = new vscode.RelativePattern(
@@ -418,7 +415,7 @@ export class Session implements vscode.Disposable {
 
   private reloadChanged(): void {
     const time = new Date().toLocaleTimeString();
-    this.calibratedFor = null;
+    this.learning.forget();
     // The candidate was made from the file as it was.
     if (this.current.run.kind === 'done') {
       this.runs.hide();

@@ -36,7 +36,8 @@ export interface RunHost {
   /** Keeps what must outlive the window. */
   store(): void;
   project(): void;
-  stopCalibrating(): void;
+  /** Nothing that is learned of the model may keep a run waiting. */
+  stopLearning(): void;
 }
 
 export class SessionRuns {
@@ -166,7 +167,7 @@ export class SessionRuns {
   private start(live: LiveRun, resume: boolean, onProgress?: (progress: Progress) => void): Promise<RunOutcome> {
     const source = new vscode.CancellationTokenSource();
     const before = this.shown;
-    this.host.stopCalibrating();
+    this.host.stopLearning();
     this.shown = live.id;
     const startedAt = Date.now();
     this.host.update({

@@ -24,6 +24,7 @@ const schemas: { readonly [M in ViewMethod]: z.ZodType<Parameters<ViewMethods[M]
   ready: none,
   spectra: z.object({ layers: z.array(layerName).max(10_000) }).strict(),
   detail: z.object({ layer: layerName }).strict(),
+  group: z.object({ group: layerName }).strict(),
   change: z
     .object({
       settings: settingsPatchSchema,
@@ -45,6 +46,8 @@ const schemas: { readonly [M in ViewMethod]: z.ZodType<Parameters<ViewMethods[M]
   saveRun: runId,
   deleteRun: runId,
   estimateTraining: none,
+  measureSensitivity: none,
+  cancelSensitivity: none,
   save: none,
   dismissError: none,
   export: z

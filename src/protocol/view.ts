@@ -4,7 +4,7 @@
  */
 import type { ErrorInfo } from '../errors';
 import type { DatasetFacts, DeviceFacts, ModelFacts, Spectrum } from './facts';
-import type { LayerDetail, Progress, Projection, RunResult, TrainingTime } from './plan';
+import type { GroupDetail, LayerDetail, Progress, Projection, RunResult, Sensitivity, TrainingTime } from './plan';
 import type { PruneSettings } from './recipe';
 import type { RunSummary, TrainingCurve } from './runs';
 
@@ -31,6 +31,7 @@ export interface SessionState {
   /** This model's runs, newest first. */
   readonly runs: readonly RunSummary[];
   readonly trainingTime: TrainingEstimate;
+  readonly sensitivity: SensitivityState;
   readonly selectedLayer: string | null;
 }
 
@@ -56,6 +57,13 @@ export type TrainingEstimate =
   | { readonly kind: 'known'; readonly time: TrainingTime }
   | { readonly kind: 'failed'; readonly error: ErrorInfo };
 
+/** What each group of channels bears; unknown again when settings that matter change. */
+export type SensitivityState =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'measuring'; readonly progress: Progress }
+  | { readonly kind: 'known'; readonly sensitivity: Sensitivity }
+  | { readonly kind: 'failed'; readonly error: ErrorInfo };
+
 /** Settings that may be absent. */
 export type RemovableSetting = 'data' | 'shapes' | 'training' | 'transfer';
 
@@ -65,6 +73,8 @@ export interface ViewMethods {
   /** Spectra of the layers on screen. */
   spectra(params: { layers: readonly string[] }): Spectrum[];
   detail(params: { layer: string }): LayerDetail;
+  /** Importance of the channels of a group under the current settings. */
+  group(params: { group: string }): GroupDetail;
   /**
    * Replaces top-level settings keys and drops those in `remove` (a key set to undefined does not survive the wire).
    * `transient` tweaks (dragging) are projected but make no undo step; the change that ends a drag is not transient
@@ -95,6 +105,9 @@ export interface ViewMethods {
   deleteRun(params: { id: string }): void;
   /** Measures a few training steps; the answer is in `trainingTime`. */
   estimateTraining(params: Record<string, never>): void;
+  /** Measures what each group of channels bears; progress and answer are in `sensitivity`. */
+  measureSensitivity(params: Record<string, never>): void;
+  cancelSensitivity(params: Record<string, never>): void;
   save(params: Record<string, never>): void;
   dismissError(params: Record<string, never>): void;
   /** Copies to the clipboard or saves an exported chart. */

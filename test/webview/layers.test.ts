@@ -9,7 +9,7 @@ import {
   type SortOrder,
   shownRows,
 } from '../../webview/layers';
-import { overviewItem } from '../../webview/views/overview';
+import { overviewItem } from '../../webview/views/overviewBars';
 import { previewModel } from './preview/models';
 import { settings } from './preview/states';
 

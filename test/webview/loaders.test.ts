@@ -91,7 +91,7 @@ describe('details', () => {
 
   test('one request at a time, the latest wish next', async () => {
     const open: { layer: string; answer(): void }[] = [];
-    const loader = new DetailLoader(
+    const loader = new DetailLoader<LayerDetail>(
       (layer) => new Promise((resolve) => open.push({ layer, answer: () => resolve(detail(layer)) })),
       () => {},
     );

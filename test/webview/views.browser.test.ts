@@ -125,6 +125,8 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     'done',
     'training',
     'stopped',
+    'channels',
+    'double',
   ];
   const panelScenarios: readonly ScenarioName[] = [
     'ready',
@@ -140,6 +142,8 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     'training',
     'paused',
     'trains',
+    'channels',
+    'transfers',
   ];
   const everyTheme = Object.keys(themes) as ThemeName[];
   /** In the other themes only colours differ; axe needs seconds for each page. */
@@ -147,6 +151,7 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     ...editorScenarios.map((scenario): Screen => ({ view: 'editor', scenario })),
     ...panelScenarios.map((scenario): Screen => ({ view: 'panel', scenario })),
     { view: 'editor', scenario: 'selected', width: 480, height: 1400 },
+    { view: 'editor', scenario: 'channels', width: 320, height: 1400 },
   ];
   const drawn: readonly Screen[] = everyTheme.flatMap((theme): Screen[] => [
     { view: 'editor', scenario: 'selected', theme, layers: 1 },
@@ -156,6 +161,7 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     { view: 'panel', theme },
     { view: 'editor', scenario: 'training', theme },
     { view: 'editor', scenario: 'stopped', theme, width: 480, height: 1400 },
+    { view: 'editor', scenario: 'double', theme, width: 700, height: 1200 },
   ]);
   const named = (screen: Screen) => ({ ...screen, name: Object.values({ theme: 'dark', ...screen }).join('-') });
 
@@ -510,6 +516,127 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     await page.close();
   });
 
+  test.each(everyTheme)('axe has nothing to say about channels, their sensitivity and results: %s', async (theme) => {
+    const page = await open({ view: 'editor', scenario: 'channelsDone', theme, height: 1200 });
+    await page.getByRole('grid').hover();
+    await page.screenshot({ path: path.join(screenshots, `channels-${theme}.png`) });
+    expect(await violations(page)).toEqual([]);
+    await page.getByLabel('What the bars show').selectOption('sensitivity');
+    await page.getByRole('button', { name: 'Measure Sensitivity' }).click();
+    await page.getByText('Points of accuracy lost on 256 images.').waitFor();
+    await page.screenshot({ path: path.join(screenshots, `sensitivity-${theme}.png`) });
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('tab', { name: 'Results' }).click();
+    await unfold(page);
+    await page.screenshot({ path: path.join(screenshots, `channels-results-${theme}.png`) });
+    expect(await violations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  test('channels: one slider for all layers of a group, one step for undo, a lock, and who goes along', async () => {
+    const page = await open({ view: 'editor', scenario: 'channels' });
+    const row = (layer: string) => page.locator(`[role="row"][data-layer="${layer}"]`);
+    const [first, second] = ['stage2.block1.conv3', 'stage2.block2.conv3'];
+    expect(await row(first).locator('.group').innerText()).toContain('with 3 other layers');
+    expect(await row(second).getAttribute('class')).toContain('coupled');
+    expect(await row('stage1.block0.conv1').getAttribute('class')).not.toMatch(/coupled|reads/);
+
+    const slider = page.getByRole('slider', { name: `Kept channels of group ${first}, at ${second}` });
+    const before = await row(first).locator('.channels').innerText();
+    const box = (await slider.boundingBox())!;
+    await page.mouse.move(box.x + box.width * 0.78, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.25, box.y + box.height / 2, { steps: 5 });
+    await page.mouse.up();
+    await settled(page);
+    const sent = (await requests(page, 'change')).map(({ params }) => params as { transient?: boolean });
+    expect(sent.length).toBeGreaterThan(1);
+    expect(sent.map(({ transient }) => transient === true)).toEqual(sent.map((_, i) => i < sent.length - 1));
+    const after = await row(first).locator('.channels').innerText();
+    expect(after).not.toBe(before);
+    expect(await row(second).locator('.channels').innerText()).toBe(after);
+    expect(Number(after.split('/')[0]) % 4).toBe(0);
+    await page.getByText(/rounded up to a multiple of 4/).waitFor();
+    await page.getByRole('grid').focus();
+    await page.keyboard.press('Control+z');
+    await settled(page);
+    expect(await row(first).locator('.channels').innerText()).toBe(before);
+
+    await page.getByRole('button', { name: 'Leave Its Channels' }).click();
+    await settled(page);
+    expect((await requests(page, 'change')).at(-1)?.params).toMatchObject({
+      settings: { groups: [{ match: 'stage1.block0.conv1' }, { match: first, keep: true }] },
+    });
+    expect(await row(second).locator('.reason').innerText()).toBe('locked');
+    await page.getByRole('button', { name: second, exact: true }).click();
+    await settled(page);
+    expect((await requests(page, 'select')).at(-1)?.params).toEqual({ layer: second });
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  test('channels: importance in the network’s order or sorted, as a table and as a file', async () => {
+    const page = await open({ view: 'editor', scenario: 'channels' });
+    const bars = page.locator('espalier-channel-detail espalier-figure svg.chart rect[class]');
+    const heights = async () => {
+      const found = await bars.evaluateAll((all) => all.map((bar) => Number(bar.getAttribute('height'))));
+      return found.filter((height) => height !== 9);
+    };
+    const unsorted = await heights();
+    await page.getByLabel('By importance').check();
+    await settled(page);
+    const sorted = await heights();
+    expect(sorted).not.toEqual(unsorted);
+    expect(sorted).toEqual([...unsorted].sort((a, b) => b - a));
+    await page.getByRole('button', { name: /^Copy “Importance of the channels of .*” as CSV$/ }).click();
+    await settled(page);
+    const { text } = (await requests(page, 'export')).at(-1)!.params as { text: string };
+    const lines = text.trimEnd().split('\r\n');
+    expect(lines[0]).toBe('Channel,Importance,State');
+    expect(lines).toHaveLength(65);
+    await page.close();
+  });
+
+  test('sensitivity: measured on request, cancelled, picked from', async () => {
+    const page = await open({ view: 'editor', scenario: 'measuring' });
+    await page.getByLabel('What the bars show').selectOption('sensitivity');
+    await page.getByText('Measuring what stage2.block2.conv1 bears').waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Measure Sensitivity' }).click();
+    const figure = page.locator('espalier-figure', { hasText: 'Points of accuracy lost' });
+    await figure.locator('svg.chart .row').nth(1).click();
+    await settled(page);
+    expect((await requests(page, 'select')).at(-1)?.params).toEqual({ layer: 'stage1.block0.conv1' });
+    await page.getByRole('button', { name: 'Copy “Sensitivity of every group” as CSV' }).click();
+    await settled(page);
+    const { text } = (await requests(page, 'export')).at(-1)!.params as { text: string };
+    expect(text.split('\r\n')[0]).toBe('Group,25 % removed,50 % removed,75 % removed'.replaceAll(' %', '\u00a0%'));
+    expect(await requests(page, 'cancelSensitivity')).toHaveLength(1);
+    await page.close();
+  });
+
+  test('a new classifier: chosen, set up, and left again', async () => {
+    const page = await open({ view: 'panel', height: 1600 });
+    await page.getByText('New classifier for the data’s classes').click();
+    await settled(page);
+    expect((await requests(page, 'change')).at(-1)?.params).toEqual({
+      settings: { transfer: { epochs: 30, lr: 0.05 } },
+    });
+    await page.getByRole('textbox', { name: 'Classes' }).fill('5');
+    await page.keyboard.press('Tab');
+    await settled(page);
+    expect((await requests(page, 'change')).at(-1)?.params).toEqual({
+      settings: { transfer: { epochs: 30, lr: 0.05, classes: 5 } },
+    });
+    await page.getByText('New classifier for the data’s classes').click();
+    await settled(page);
+    expect((await requests(page, 'change')).at(-1)?.params).toEqual({ settings: {}, remove: ['transfer'] });
+    expect(await page.getByRole('textbox', { name: 'Classes' }).count()).toBe(0);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
   test('training options: what is refused says so beside its field, what is changed can go back', async () => {
     const page = await open({ view: 'panel', scenario: 'trains', height: 1600 });
     const rate = page.getByRole('textbox', { name: 'Learning rate' });
@@ -545,6 +672,7 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
       for (const screen of [
         { view: 'editor', scenario: 'trained' },
         { view: 'editor', scenario: 'training' },
+        { view: 'editor', scenario: 'double' },
         { view: 'panel', scenario: 'trains' },
       ] as const) {
         const page = await open({ ...screen, width });

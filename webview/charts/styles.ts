@@ -79,6 +79,18 @@ export const chartStyles = css`
     stroke: var(--page);
     stroke-width: 5;
   }
+  .chart .on-heat {
+    fill: var(--fg);
+    paint-order: stroke;
+    stroke: var(--page);
+    stroke-width: 3;
+    pointer-events: none;
+  }
+  .chart .crossed {
+    fill: none;
+    stroke: var(--cut);
+    stroke-width: 1;
+  }
   .chart .row {
     fill: transparent;
     stroke: none;

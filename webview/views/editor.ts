@@ -19,6 +19,7 @@ import { progressStyles, runButtons, runProgress } from './progress';
 import { results, resultsStyles } from './results';
 import { shapesForm, shapesFormStyles } from './shapesForm';
 import './runs';
+import { sensitivityStyles } from './sensitivityMap';
 import { runCard, runCardStyles, trainingChart } from './trainingView';
 import { undoKeys } from './undoKeys';
 
@@ -35,6 +36,7 @@ export class EspalierEditor extends LitElement {
     progressStyles,
     resultsStyles,
     runCardStyles,
+    sensitivityStyles,
     shapesFormStyles,
     css`
       :host {

@@ -15,11 +15,13 @@ import type { ChartSize, LegendItem } from '../controls/figure';
 import { icons } from '../controls/icons';
 import { panelId, tabId, tabStyles, tabs } from '../controls/tabs';
 import { exact, percent, real } from '../format';
+import { isRemovable, type PlanKind, planKind } from '../groups';
 import type { LayerRow } from '../layers';
 import type { UiState } from '../persisted';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
+import './channelDetail';
 import { cutFacts, type Fact, layerFacts } from './layerFacts';
 import { notice, noticeStyles } from './notices';
 
@@ -56,11 +58,12 @@ export class EspalierLayerDetail extends LitElement {
       }
       .head {
         display: flex;
-        gap: 6px;
+        flex-wrap: wrap;
+        gap: 2px 6px;
         align-items: center;
       }
       .head h2 {
-        flex: 1;
+        flex: 1 1 90px;
         min-width: 0;
       }
       .facts {
@@ -93,6 +96,8 @@ export class EspalierLayerDetail extends LitElement {
       }
       .tabline > .tabs {
         flex: 1;
+        flex-wrap: wrap;
+        min-width: 0;
         margin-bottom: -1px;
       }
       .tabline select {
@@ -141,7 +146,7 @@ export class EspalierLayerDetail extends LitElement {
 
   protected override updated(): void {
     const { facts } = this.row;
-    if (facts.matrices !== null && this.session.state.projection !== null) {
+    if (facts.matrices !== null && this.kind !== 'channels' && this.session.state.projection !== null) {
       this.session.details.want(facts.name, this.session.state.projection);
     }
   }
@@ -155,19 +160,24 @@ export class EspalierLayerDetail extends LitElement {
     return html`
       <section class="detail" aria-label=${strings.detail.label(facts.name)} @keydown=${this.onKey}>
         ${this.head()}
-        ${reason === '' ? nothing : notice('info', `${this.row.projection?.reason || facts.reason ? strings.detail.fullReason : strings.detail.macsReason}:`, reason)}
-        <dl class="facts number">${cutFacts(this.row, known, this.rank).map(factEntry)}</dl>
+        ${reason === '' ? nothing : notice('info', `${this.aboutReason()}:`, reason)}
+        <dl class="facts number">${cutFacts(this.row, this.kind, known, this.rank).map(factEntry)}</dl>
         ${
-          spectrum === 'none'
-            ? html`<p class="dim">${strings.detail.noMatrix}</p>`
-            : spectrum === 'failed'
-              ? this.failed()
-              : this.views(known, detail)
+          this.kind === 'bases' && (spectrum === 'none' || spectrum === 'failed')
+            ? this.withoutSpectrum(spectrum)
+            : this.views(spectrum, detail)
         }
         <h3 class="about">${strings.detail.facts}</h3>
         <dl class="facts number">${layerFacts(this.row, known).map(factEntry)}</dl>
       </section>
     `;
+  }
+
+  /** What the reason is a reason for. */
+  private aboutReason(): string {
+    const { facts, projection, group } = this.row;
+    if (this.kind !== 'bases' && group?.projection.reason != null) return strings.groups.fullReason;
+    return projection?.reason || facts.reason ? strings.detail.fullReason : strings.detail.macsReason;
   }
 
   /** Puts the focus on the cut, or on the detail's first control where nothing can be cut. */
@@ -179,58 +189,87 @@ export class EspalierLayerDetail extends LitElement {
     (handle ?? this.renderRoot.querySelector<HTMLElement>('button'))?.focus();
   }
 
+  /** What the plan removes. */
+  private get kind(): PlanKind {
+    const { projection, settings } = this.session.state;
+    return planKind(projection, settings);
+  }
+
   private get rank(): number {
-    return this.dragged ?? this.row.rank;
+    const { rank, facts, projection } = this.row;
+    // The rank of a layer that only loses channels is not cut: what is left of it is whole.
+    const isCut = this.kind === 'bases' || projection?.action === 'factorize';
+    return this.dragged ?? (isCut ? rank : facts.fullRank);
   }
 
   /** Whether the user may move this layer's cut. */
   private get movable(): boolean {
     const { facts, override } = this.row;
-    return (
-      facts.reason === null && facts.fullRank > 1 && override?.keep !== true && this.session.state.settings !== null
-    );
+    const canMove = this.kind !== 'channels' && facts.reason === null && facts.fullRank > 1;
+    return canMove && override?.keep !== true && this.session.state.settings !== null;
+  }
+
+  /** Lock and way back of the layer's bases, or of its group's channels. */
+  private buttons(of: 'layer' | 'group', canLock: boolean): TemplateResult {
+    const { facts, group } = this.row;
+    const override = of === 'layer' ? this.row.override : (group?.override ?? null);
+    const set = (own: { keep: true } | null) =>
+      of === 'layer'
+        ? this.session.override(facts.name, own)
+        : this.session.overrideGroup(group?.projection.name ?? '', own);
+    const locked = override?.keep === true;
+    const text = of === 'layer' && this.kind === 'bases' ? strings.detail : strings.groups.buttons[of];
+    return html`
+      ${
+        override === null || locked
+          ? nothing
+          : html`<button type="button" class="plain" title=${text.backTitle} @click=${() => set(null)}>${icons.reset}${text.back}</button>`
+      }
+      ${
+        canLock
+          ? html`<button type="button" class="plain" aria-pressed=${locked ? 'true' : 'false'}
+              @click=${() => set(locked ? null : { keep: true })}>${locked ? icons.lock : icons.unlock}${locked ? text.unlock : text.lock}</button>`
+          : nothing
+      }`;
   }
 
   private head(): TemplateResult {
-    const { facts, override } = this.row;
-    const locked = override?.keep === true;
-    const canLock = facts.reason === null && this.session.state.settings !== null;
+    const { facts, group } = this.row;
+    const { kind } = this;
+    const hasSettings = this.session.state.settings !== null;
     return html`
       <div class="head">
         <h2 class="ellipsis" title=${facts.name}>${facts.name}</h2>
-        ${
-          override === null || locked
-            ? nothing
-            : html`<button type="button" class="plain" title=${strings.detail.backTitle}
-                @click=${() => this.session.override(facts.name, null)}>${icons.reset}${strings.detail.back}</button>`
-        }
-        ${
-          canLock
-            ? html`<button type="button" class="plain" aria-pressed=${locked ? 'true' : 'false'}
-                @click=${() => this.session.override(facts.name, locked ? null : { keep: true })}>
-                ${locked ? icons.lock : icons.unlock}${locked ? strings.detail.unlock : strings.detail.lock}</button>`
-            : nothing
-        }
+        ${kind === 'bases' || group === null ? nothing : this.buttons('group', hasSettings && isRemovable(group.projection))}
+        ${kind === 'channels' ? nothing : this.buttons('layer', hasSettings && facts.reason === null)}
         <button type="button" class="plain" aria-label=${strings.detail.close} title=${strings.detail.close}
           @click=${this.close}>${icons.close}</button>
       </div>
     `;
   }
 
-  private views(spectrum: Spectrum | null, detail: LayerDetail | { failure: string } | null): TemplateResult {
+  private views(
+    found: Spectrum | 'none' | 'failed' | 'loading',
+    detail: LayerDetail | { failure: string } | null,
+  ): TemplateResult {
     const { ui } = this.session;
-    const { detailTab: tab, scale } = ui.value;
+    const { kind } = this;
+    const { scale } = ui.value;
+    const spectrum = typeof found === 'string' ? null : found;
+    const choice = kind === 'bases' ? ui.value.detailTab : ui.value.channelTab;
+    const tab = kind === 'channels' && choice === 'importance' ? 'channels' : choice;
+    const onChoose = (chosen: UiState['channelTab']) =>
+      ui.update(chosen === 'channels' || kind !== 'bases' ? { channelTab: chosen } : { detailTab: chosen });
     const choose = (event: Event) =>
       ui.update({ scale: (event.target as HTMLSelectElement).value as UiState['scale'] });
-    const tabList = (['spectrum', 'importance', 'table'] as const).map((id) => ({
-      id,
-      label: strings.detail.tabs[id],
-    }));
+    const ids: readonly UiState['channelTab'][] = ['channels', 'spectrum', 'importance', 'table'];
+    const hidden: Readonly<Record<PlanKind, string>> = { bases: 'channels', channels: 'importance', both: '' };
+    const tabList = ids.filter((id) => id !== hidden[kind]).map((id) => ({ id, label: strings.detail.tabs[id] }));
     return html`
       <div class="tabline">
-        ${tabs({ name: 'detail', label: strings.detail.tabsLabel, tabs: tabList, chosen: tab, onChoose: (detailTab) => ui.update({ detailTab }) })}
+        ${tabs({ name: 'detail', label: strings.detail.tabsLabel, tabs: tabList, chosen: tab, onChoose })}
         ${
-          tab === 'table'
+          tab === 'table' || tab === 'channels'
             ? nothing
             : html`<select aria-label=${strings.detail.scale} @change=${choose}>
                 ${(['log', 'linear'] as const).map((value) => html`<option value=${value} ?selected=${value === scale}>${strings.detail.scales[value]}</option>`)}
@@ -239,13 +278,17 @@ export class EspalierLayerDetail extends LitElement {
       </div>
       <div class="panel" id=${panelId('detail')} role="tabpanel" aria-labelledby=${tabId('detail', tab)}>
         ${
-          spectrum === null
-            ? html`<p class="waiting" role="status">${strings.loading.spectrum}</p>`
-            : tab === 'spectrum'
-              ? this.spectrumFigure(spectrum)
-              : tab === 'importance'
-                ? this.importance(detail)
-                : html`<div class="table" tabindex="0" role="region" aria-label=${strings.detail.tabs.table}>${dataTable(this.table(spectrum, detail))}</div>`
+          tab === 'channels'
+            ? html`<espalier-channel-detail .session=${this.session} .row=${this.row}></espalier-channel-detail>`
+            : found === 'none' || found === 'failed'
+              ? this.withoutSpectrum(found)
+              : spectrum === null
+                ? html`<p class="waiting" role="status">${strings.loading.spectrum}</p>`
+                : tab === 'spectrum'
+                  ? this.spectrumFigure(spectrum)
+                  : tab === 'importance'
+                    ? this.importance(detail)
+                    : html`<div class="table" tabindex="0" role="region" aria-label=${strings.detail.tabs.table}>${dataTable(this.table(spectrum, detail))}</div>`
         }
       </div>
     `;
@@ -292,6 +335,7 @@ export class EspalierLayerDetail extends LitElement {
         const i = this.hovered - 1;
         return strings.detail.hover(this.hovered, real(singularValues[i]), percent(energy[i]));
       }
+      if (this.kind === 'channels') return strings.detail.wholeHelp;
       return this.movable ? strings.detail.dragHelp : strings.detail.fixedHelp;
     };
     const hasNoise = singularValues[full - 1] <= noiseFloor;
@@ -354,7 +398,8 @@ export class EspalierLayerDetail extends LitElement {
     };
   }
 
-  private failed(): TemplateResult {
+  private withoutSpectrum(why: 'none' | 'failed'): TemplateResult {
+    if (why === 'none') return html`<p class="dim">${strings.detail.noMatrix}</p>`;
     const retry = () => this.session.spectra.retry(this.row.facts.name);
     return html`<p role="status">${strings.detail.spectrumFailed}
       <button type="button" class="link" @click=${retry}>${strings.detail.retry}</button></p>`;

@@ -1,6 +1,7 @@
 /** What is known about one layer, as label and value: what the cut changes, and what the layer is. */
 import type { Spectrum } from '../../src/protocol/facts';
 import { bytes, change, count, exact, percent, real, shape } from '../format';
+import type { PlanKind } from '../groups';
 import type { LayerRow } from '../layers';
 import { strings } from '../strings';
 
@@ -13,18 +14,22 @@ export interface Fact {
 
 /**
  * @param spectrum null while it is not known
+ * @param kind what the plan removes
  * @param rank kept rank as the user sees it now; the projection may be a moment behind
  */
-export function cutFacts(row: LayerRow, spectrum: Spectrum | null, rank: number): readonly Fact[] {
-  const { facts, projection } = row;
+export function cutFacts(row: LayerRow, kind: PlanKind, spectrum: Spectrum | null, rank: number): readonly Fact[] {
+  const { facts, projection, group } = row;
   const { fact, explain } = strings.detail;
   const found: Fact[] = [];
   const add = (label: string, value: string, title = '') => found.push({ label, value, title });
 
-  if (facts.fullRank > 0) add(fact.rank, strings.layers.rankOf(rank, facts.fullRank));
-  if (facts.breakEvenRank !== null) add(fact.breakEven, real(facts.breakEvenRank), explain.breakEven);
-  if (spectrum !== null) add(fact.energy, percent(spectrum.energy[rank - 1] ?? 1), explain.energy);
-  if (projection !== null && facts.reason === null) add(fact.error, percent(projection.error), explain.error);
+  if (group !== null) add(fact.channels, strings.layers.rankOf(group.projection.kept, group.projection.channels));
+  if (kind !== 'channels') {
+    if (facts.fullRank > 0) add(fact.rank, strings.layers.rankOf(rank, facts.fullRank));
+    if (facts.breakEvenRank !== null) add(fact.breakEven, real(facts.breakEvenRank), explain.breakEven);
+    if (spectrum !== null) add(fact.energy, percent(spectrum.energy[rank - 1] ?? 1), explain.energy);
+    if (projection !== null && facts.reason === null) add(fact.error, percent(projection.error), explain.error);
+  }
   add(fact.macs, nowAndAfter(facts.macs, projection?.macs ?? null, count), facts.macsReason ?? explain.macs);
   add(fact.params, nowAndAfter(facts.params, projection?.params ?? null, count), exact(facts.params));
   return found;

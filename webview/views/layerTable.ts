@@ -12,11 +12,13 @@ import { chartStyles } from '../charts/styles';
 import { icons } from '../controls/icons';
 import { styleVars } from '../controls/styleVars';
 import { count, exact, percent, shape } from '../format';
+import { askedChannels, type GroupRow, gives, isRemovable, type PlanKind, planKind } from '../groups';
 import { keptShare, type LayerRow, nextSort, operatorCounts, type SortColumn, shownRows } from '../layers';
 import { Memo } from '../memo';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
+import { groupChip, groupChipStyles } from './groupChip';
 import { headHeight, layerTableStyles, rowHeight } from './layerTableStyles';
 import { blank, noticeStyles } from './notices';
 
@@ -32,7 +34,7 @@ interface Column {
   readonly right?: boolean;
 }
 
-const columns: readonly Column[] = [
+const allColumns: readonly Column[] = [
   { id: 'name', sort: 'name' },
   { id: 'opType', sort: 'opType' },
   { id: 'weight', sort: 'weight' },
@@ -40,20 +42,31 @@ const columns: readonly Column[] = [
   { id: 'params', sort: 'params', right: true },
   { id: 'macs', sort: 'macs', right: true },
   { id: 'spectrum', sort: null },
+  { id: 'group', sort: 'group' },
+  { id: 'channels', sort: 'channels', right: true },
   { id: 'rank', sort: 'rank', right: true },
   { id: 'kept', sort: 'kept' },
   { id: 'lock', sort: 'locked' },
   { id: 'reason', sort: 'reason' },
 ];
 
+const absent: Readonly<Record<PlanKind, readonly Column['id'][]>> = {
+  bases: ['group', 'channels'],
+  channels: ['spectrum', 'rank'],
+  both: ['spectrum'],
+};
+const columnsOf = (kind: PlanKind) => allColumns.filter(({ id }) => !absent[kind].includes(id));
+
 @customElement('espalier-layer-table')
 export class EspalierLayerTable extends LitElement {
-  static override styles = [baseStyles, controlStyles, chartStyles, noticeStyles, layerTableStyles];
+  static override styles = [baseStyles, controlStyles, chartStyles, noticeStyles, groupChipStyles, layerTableStyles];
 
   @property({ attribute: false }) session!: Session;
   @property({ attribute: false }) rows: readonly LayerRow[] = [];
   @state() private offset = 0;
   @state() private viewHeight = 0;
+  /** Layer under the pointer, where groups are shown. */
+  @state() private hovered: string | null = null;
   private restored = false;
   private readonly shownMemo = new Memo<readonly LayerRow[]>();
   private readonly largestMemo = new Memo<number>();
@@ -98,7 +111,9 @@ export class EspalierLayerTable extends LitElement {
   override render(): TemplateResult {
     const { ui } = this.session;
     const shown = this.shownRows();
-    const { selectedLayer, facts } = this.session.state;
+    const { selectedLayer, facts, projection, settings } = this.session.state;
+    const kind = planKind(projection, settings);
+    const coupled = kind === 'bases' ? null : this.coupledTo(this.hovered ?? selectedLayer);
     const active = selectedLayer === null ? -1 : shown.findIndex(({ facts: layer }) => layer.name === selectedLayer);
     const [first, last] = this.visibleRange(shown.length);
     const drawn = Array.from({ length: last - first }, (_, i) => first + i);
@@ -118,17 +133,17 @@ export class EspalierLayerTable extends LitElement {
         </select>
         <span class="shown number" role="status">${strings.layers.shown(shown.length, this.rows.length)}</span>
       </div>
-      <div class="grid" role="grid" tabindex="0" aria-label=${strings.layers.grid} aria-describedby="hint"
+      <div class="grid ${kind}" role="grid" tabindex="0" aria-label=${strings.layers.grid} aria-describedby="hint"
         aria-rowcount=${shown.length + 1} aria-activedescendant=${active >= 0 ? `row-${shown[active].index}` : nothing}
-        @scroll=${this.onScroll} @keydown=${this.onKey}>
+        @scroll=${this.onScroll} @keydown=${this.onKey} @pointerover=${this.onPointer} @pointerleave=${this.onPointer}>
         <div role="rowgroup">
-          <div class="head" role="row" aria-rowindex="1">${columns.map((column) => this.heading(column))}</div>
+          <div class="head" role="row" aria-rowindex="1">${columnsOf(kind).map((column) => this.heading(column))}</div>
         </div>
         <div class="rows" role="rowgroup" ${styleVars({ height: `${shown.length * rowHeight}px` })}>
           ${repeat(
             drawn,
             (position) => shown[position].facts.name,
-            (position) => this.row(shown[position], position, position === active),
+            (position) => this.row(shown[position], position, { kind, coupled, active: position === active }),
           )}
         </div>
         ${shown.length === 0 ? this.noMatch() : nothing}
@@ -196,12 +211,24 @@ export class EspalierLayerTable extends LitElement {
     `;
   }
 
-  private row(row: LayerRow, position: number, active: boolean): TemplateResult {
+  /** The group of a layer's channels. */
+  private coupledTo(layer: string | null): GroupRow | null {
+    return layer === null ? null : (this.rows.find(({ facts }) => facts.name === layer)?.group ?? null);
+  }
+
+  private row(
+    row: LayerRow,
+    position: number,
+    { kind, coupled, active }: { kind: PlanKind; coupled: GroupRow | null; active: boolean },
+  ): TemplateResult {
     const { facts } = row;
     const full = facts.fullRank;
-    const reason = row.reason || (row.override === null ? '' : strings.layers.byHand);
+    const override = kind === 'bases' ? row.override : (row.group?.override ?? null);
+    const reason = row.reason || (override === null ? '' : strings.layers.byHand);
+    const role = coupled?.roles.get(facts.name);
+    const highlight = role === undefined ? '' : gives(role) ? 'coupled' : 'reads';
     return html`
-      <div class="row" role="row" id=${`row-${row.index}`} data-layer=${facts.name} aria-rowindex=${position + 2}
+      <div class="row ${highlight}" role="row" id=${`row-${row.index}`} data-layer=${facts.name} aria-rowindex=${position + 2}
         aria-selected=${active ? 'true' : 'false'} @click=${() => this.session.select(facts.name)}
         ${styleVars({ top: `${position * rowHeight}px` })}>
         <div role="rowheader" class="name ellipsis" title=${facts.name}>${layerName(facts.name)}</div>
@@ -213,10 +240,15 @@ export class EspalierLayerTable extends LitElement {
           ${count(facts.macs)}
           ${facts.macs === null ? nothing : this.macsBar(facts.macs, row.projection?.macs ?? facts.macs)}
         </div>
-        <div role="gridcell" class="spectrum">${this.spectrum(row)}</div>
-        <div role="gridcell" class="rank right" title=${reason}>${full === 0 ? nothing : html`${exact(row.rank)}<span class="of"> / ${exact(full)}</span>`}</div>
-        <div role="gridcell" class="keptColumn">${full === 0 ? nothing : this.ratio(row, active)}</div>
-        <div role="gridcell" class="lock">${facts.reason === null ? this.lock(row, active) : nothing}</div>
+        ${
+          kind === 'bases'
+            ? html`
+                <div role="gridcell" class="spectrum">${this.spectrum(row)}</div>
+                <div role="gridcell" class="rank right" title=${reason}>${full === 0 ? nothing : keptOf(row.rank, full)}</div>
+                <div role="gridcell" class="keptColumn">${full === 0 ? nothing : this.ratio(row, active)}</div>
+                <div role="gridcell" class="lock">${facts.reason === null ? this.lock(row, active) : nothing}</div>`
+            : this.channelCells(row, kind, active)
+        }
         <div role="gridcell" class="reason ellipsis" title=${reason}>${reason}</div>
       </div>
     `;
@@ -262,6 +294,46 @@ export class EspalierLayerTable extends LitElement {
         @input=${(event: Event) => set(event, true)} @change=${(event: Event) => set(event, false)} />${amount}</span>`;
   }
 
+  /** What a plan of channels does to a layer; its group is what can be adjusted. */
+  private channelCells({ facts, group, projection, rank }: LayerRow, kind: PlanKind, active: boolean): TemplateResult {
+    const bases =
+      kind === 'channels'
+        ? nothing
+        : html`<div role="gridcell" class="rank right">${projection?.action === 'factorize' ? exact(rank) : html`<span class="of">–</span>`}</div>`;
+    return html`
+      <div role="gridcell" class="group">${group === null ? nothing : groupChip(group, facts.name)}</div>
+      <div role="gridcell" class="channels right">${group === null ? nothing : keptOf(group.projection.kept, group.projection.channels)}</div>
+      ${bases}
+      <div role="gridcell" class="keptColumn">${group === null ? nothing : this.groupRatio(group, facts.name, active)}</div>
+      <div role="gridcell" class="lock">${group === null || !isRemovable(group.projection) ? nothing : this.groupLock(group, facts.name, active)}</div>`;
+  }
+
+  private groupRatio(group: GroupRow, layer: string, active: boolean): TemplateResult {
+    const { name, channels, kept } = group.projection;
+    const share = kept / channels;
+    const amount = html`<span class="amount" aria-hidden="true">${Math.round(share * 100)}%</span>`;
+    if (!isRemovable(group.projection) || group.override?.keep || this.session.state.settings === null) {
+      return html`<span class="kept"><span class="bar" aria-hidden="true"><span ${styleVars({ '--share': String(share) })}></span></span>${amount}</span>`;
+    }
+    const asked = askedChannels(group);
+    const set = (event: Event, transient: boolean) => {
+      const ratio = Number((event.target as HTMLInputElement).value) / channels;
+      this.session.overrideGroup(name, { ratio }, transient);
+    };
+    return html`<span class="kept">
+      <input type="range" min="1" max=${channels} step="1" tabindex=${active ? 0 : -1} aria-label=${strings.groups.keptOf(name, layer)}
+        aria-valuetext=${strings.layers.rankOf(asked, channels)} .value=${live(String(asked))}
+        @input=${(event: Event) => set(event, true)} @change=${(event: Event) => set(event, false)} />${amount}</span>`;
+  }
+
+  private groupLock({ projection: { name }, override }: GroupRow, layer: string, active: boolean): TemplateResult {
+    const locked = override?.keep === true;
+    return html`<button type="button" class="plain" aria-pressed=${locked ? 'true' : 'false'} tabindex=${active ? 0 : -1}
+      aria-label=${strings.groups.lock(name, layer)} title=${locked ? strings.groups.unlockTitle : strings.groups.lockTitle}
+      ?disabled=${this.session.state.settings === null}
+      @click=${() => this.session.overrideGroup(name, locked ? null : { keep: true })}>${locked ? icons.lock : icons.unlock}</button>`;
+  }
+
   private lock(row: LayerRow, active: boolean): TemplateResult {
     const locked = row.override?.keep === true;
     return html`<button type="button" class="plain" aria-pressed=${locked ? 'true' : 'false'} tabindex=${active ? 0 : -1}
@@ -298,6 +370,11 @@ export class EspalierLayerTable extends LitElement {
 
   private toTop(): void {
     if (this.grid !== null) this.grid.scrollTop = 0;
+  }
+
+  private onPointer(event: PointerEvent): void {
+    const row = event.type === 'pointerleave' ? null : (event.target as Element).closest<HTMLElement>('.row');
+    this.hovered = row?.dataset.layer ?? null;
   }
 
   private onScroll(event: Event): void {
@@ -350,6 +427,8 @@ function layerName(name: string): string | TemplateResult {
   if (name.length <= nameTail + 4) return name;
   return html`<span class="start ellipsis">${name.slice(0, -nameTail)}</span><span class="end">${name.slice(-nameTail)}</span>`;
 }
+
+const keptOf = (kept: number, all: number) => html`${exact(kept)}<span class="of"> / ${exact(all)}</span>`;
 
 declare global {
   interface HTMLElementTagNameMap {

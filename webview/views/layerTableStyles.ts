@@ -53,9 +53,42 @@ export const layerTableStyles = css`
     min-width: 0;
     padding: 0 10px 0 18px;
   }
-  :host {
-    --columns: minmax(110px, 3fr) minmax(52px, 1fr) minmax(96px, 1.4fr) minmax(92px, 1.2fr) 60px 92px 68px 84px
-      96px 24px minmax(60px, 3fr);
+  .head,
+  .row {
+    --columns: minmax(110px, 3fr) minmax(52px, 1fr) minmax(96px, 1.4fr) minmax(92px, 1.2fr) 60px 92px
+      var(--middle) 96px 24px minmax(60px, 3fr);
+  }
+  /* What the plan does: spectrum and rank, group and channels, or group, channels and rank. */
+  .grid {
+    --amount: 84px;
+    --middle: 68px var(--amount);
+  }
+  .grid.channels {
+    --middle: minmax(84px, 1.5fr) var(--amount);
+  }
+  .grid.both {
+    --middle: minmax(84px, 1.5fr) var(--amount) 48px;
+  }
+  .row.coupled,
+  .row.reads {
+    background: color-mix(in srgb, var(--kept) 12%, transparent);
+  }
+  .row.coupled::before,
+  .row.reads::before {
+    position: absolute;
+    inset: 0 auto 0 0;
+    width: 4px;
+    content: '';
+    background: var(--kept);
+  }
+  .row.reads {
+    background: none;
+  }
+  .row.reads::before {
+    background: repeating-linear-gradient(var(--kept) 0 3px, transparent 3px 6px);
+  }
+  .row.coupled .chip {
+    border-color: var(--fg);
   }
   .head {
     position: sticky;
@@ -140,7 +173,8 @@ export const layerTableStyles = css`
     background: var(--cut);
     opacity: 0.75;
   }
-  .rank .of {
+  .rank .of,
+  .channels .of {
     color: var(--dim);
   }
   .row svg.sparkline {
@@ -177,7 +211,7 @@ export const layerTableStyles = css`
   @container layers (max-width: 1040px) {
     .head,
     .row {
-      --columns: minmax(110px, 3fr) minmax(84px, 1.4fr) 60px 92px 68px 84px 96px 24px minmax(60px, 3fr);
+      --columns: minmax(110px, 3fr) minmax(84px, 1.4fr) 60px 92px var(--middle) 96px 24px minmax(60px, 3fr);
     }
     .opType,
     .output {
@@ -185,9 +219,12 @@ export const layerTableStyles = css`
     }
   }
   @container layers (max-width: 880px) {
+    .grid {
+      --amount: 78px;
+    }
     .head,
     .row {
-      --columns: minmax(110px, 5fr) minmax(104px, 1.2fr) 74px 68px 78px 92px 24px minmax(40px, 2.4fr);
+      --columns: minmax(110px, 5fr) minmax(104px, 1.2fr) 74px var(--middle) 92px 24px minmax(40px, 2.4fr);
     }
     .params {
       display: none !important;
@@ -196,16 +233,27 @@ export const layerTableStyles = css`
   @container layers (max-width: 740px) {
     .head,
     .row {
-      --columns: minmax(90px, 3fr) minmax(100px, 1fr) 74px 68px 78px 92px 24px;
+      --columns: minmax(90px, 3fr) minmax(100px, 1fr) 74px var(--middle) 92px 24px;
     }
     .reason {
       display: none !important;
     }
   }
   @container layers (max-width: 640px) {
+    .grid {
+      --amount: 74px;
+    }
+    .grid.channels,
+    .grid.both {
+      --middle: 48px var(--amount);
+    }
+    .chipName,
+    .grid.both .rank {
+      display: none !important;
+    }
     .head,
     .row {
-      --columns: minmax(90px, 3fr) 76px 68px 74px 88px 24px;
+      --columns: minmax(90px, 3fr) 76px var(--middle) 88px 24px;
       column-gap: 8px;
       padding-left: 10px;
     }
@@ -218,9 +266,13 @@ export const layerTableStyles = css`
     }
   }
   @container layers (max-width: 430px) {
+    .grid {
+      --amount: 60px;
+      --middle: 64px var(--amount);
+    }
     .head,
     .row {
-      --columns: minmax(40px, 3fr) 64px 60px 24px;
+      --columns: minmax(40px, 3fr) var(--middle) 24px;
     }
     .macs,
     .head .keptColumn,

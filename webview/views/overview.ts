@@ -5,16 +5,15 @@ import '../controls/figure';
 import type { DataTable } from '../controls/dataTable';
 import type { ChartSize, LegendItem } from '../controls/figure';
 import { icons } from '../controls/icons';
-import { bytes, count, exact, percent, real } from '../format';
+import { type PlanKind, planKind } from '../groups';
 import type { LayerRow } from '../layers';
 import { Memo } from '../memo';
 import type { UiState } from '../persisted';
 import type { Session } from '../session';
 import { strings } from '../strings';
 import { ImportanceMap } from './importanceMap';
-
-/** What the overview shows as bars, one per layer. */
-export type OverviewMetric = Exclude<UiState['overviewMetric'], 'importance'>;
+import { formats, legend, metricLabel, overviewItem, overviewTable } from './overviewBars';
+import { sensitivityMap } from './sensitivityMap';
 
 export const overviewStyles = css`
   .overview {
@@ -36,53 +35,6 @@ export const overviewStyles = css`
   }
 `;
 
-const formats: Readonly<Record<OverviewMetric, (value: number) => string>> = {
-  macs: count,
-  params: count,
-  bytes,
-  rank: percent,
-};
-
-/** One layer's bar: what stays, what goes, and where factorizing would stop paying. */
-export function overviewItem({ facts, projection, rank }: LayerRow, metric: OverviewMetric): BarItem {
-  const changeable = facts.reason === null;
-  if (metric === 'rank') {
-    const full = facts.fullRank || 1;
-    const kept = facts.fullRank === 0 ? 1 : rank / full;
-    const breakEven = facts.breakEvenRank === null || !changeable ? null : Math.min(1, facts.breakEvenRank / full);
-    return { label: facts.name, kept, cut: 1 - kept, mark: breakEven, changeable };
-  }
-  const now = facts[metric] ?? 0;
-  const after = projection?.[metric] ?? now;
-  return { label: facts.name, kept: Math.min(now, after), cut: Math.max(0, now - after), mark: null, changeable };
-}
-
-const legend = (metric: OverviewMetric): readonly LegendItem[] => [
-  { label: strings.overview.kept, part: 'kept', kind: 'area' },
-  { label: strings.overview.cut, part: 'cut', kind: 'area' },
-  { label: strings.overview.leftAlone, part: 'left-alone', kind: 'area' },
-  ...(metric === 'rank' ? [{ label: strings.overview.breakEven, part: 'break-even', kind: 'line' } as const] : []),
-];
-
-function overviewTable(rows: readonly LayerRow[], metric: OverviewMetric): DataTable {
-  const { table, metrics } = strings.overview;
-  const rank = metric === 'rank';
-  return {
-    caption: metrics[metric],
-    columns: [
-      { label: table.layer },
-      { label: table.before, format: rank ? exact : formats[metric] },
-      { label: table.after, format: rank ? exact : formats[metric] },
-      ...(rank ? [{ label: table.breakEven, format: real }] : []),
-    ],
-    rows: rows.map(({ facts, projection, rank: kept }) =>
-      rank
-        ? [facts.name, facts.fullRank, kept, facts.breakEvenRank]
-        : [facts.name, facts[metric], projection?.[metric] ?? facts[metric]],
-    ),
-  };
-}
-
 /** Draws the overview; keeps its parts identical while nothing changes, so that typing in a filter does not redraw it. */
 export class Overview {
   private readonly map = new ImportanceMap();
@@ -95,17 +47,24 @@ export class Overview {
   render(session: Session, rows: readonly LayerRow[]): TemplateResult {
     const { ui } = session;
     const macsKnown = rows.some(({ facts }) => facts.macs !== null);
-    const chosen = ui.value.overviewMetric;
+    const { projection, settings } = session.state;
+    const kind = planKind(projection, settings);
+    const wanted = ui.value.overviewMetric;
+    const isElsewhere = wanted === 'sensitivity' ? kind === 'bases' : wanted === 'importance' && kind === 'channels';
+    const chosen = isElsewhere ? 'macs' : wanted;
     const open = ui.value.overviewOpen;
     if (chosen === 'importance' && open) {
-      const map = this.map.render(session, rows, this.tools(session, chosen, macsKnown));
+      const map = this.map.render(session, rows, this.tools(session, chosen, macsKnown, kind));
       return html`<section class="overview">${map}</section>`;
     }
     // Nobody looks at the map: what it waits for need not come.
     session.spectra.wantLater([]);
-    if (!open) return html`<section class="overview">${this.tools(session, chosen, macsKnown)}</section>`;
+    const ownTools = this.tools(session, chosen, macsKnown, kind);
+    if (!open) return html`<section class="overview">${ownTools}</section>`;
+    if (chosen === 'sensitivity')
+      return html`<section class="overview">${sensitivityMap(session, rows, ownTools)}</section>`;
     const metric = chosen === 'importance' || (chosen === 'macs' && !macsKnown) ? 'params' : chosen;
-    const items = this.items.get([rows, metric], () => rows.map((row) => overviewItem(row, metric)));
+    const items = this.items.get([rows, metric, kind], () => rows.map((row) => overviewItem(row, metric, kind)));
     const { selectedLayer } = session.state;
     const selected = selectedLayer === null ? null : rows.findIndex(({ facts }) => facts.name === selectedLayer);
     const format = formats[metric];
@@ -125,7 +84,7 @@ export class Overview {
         }),
     );
     const changed = items.filter((item) => item.cut > 0).length;
-    const tools = this.tools(session, metric, macsKnown);
+    const tools = this.tools(session, metric, macsKnown, kind);
     const note = this.note.get([items.length, metric, chosen], () => (size: ChartSize) => {
       const perBar = itemsPerBar(items.length, size);
       return [chosen !== metric ? strings.overview.noMacs : '', perBar > 1 ? strings.overview.merged(perBar) : '']
@@ -134,15 +93,22 @@ export class Overview {
     });
     return html`
       <section class="overview">
-        <espalier-figure .heading=${strings.overview.metrics[metric]} .name=${`${metric}-per-layer`} .height=${104}
+        <espalier-figure .heading=${metricLabel(metric, kind)} .name=${`${metric}-per-layer`} .height=${104}
           .headingHidden=${true} .description=${strings.overview.description(rows.length, changed)}
-          .legend=${this.legend.get([metric], () => legend(metric))} .draw=${draw} .note=${note}
-          .table=${this.table.get([rows, metric], () => () => overviewTable(rows, metric))}>${tools}</espalier-figure>
+          .legend=${this.legend.get([metric, kind], () => legend(metric, kind))} .draw=${draw} .note=${note}
+          .table=${this.table.get([rows, metric, kind], () => () => overviewTable(rows, metric, kind))}>${tools}</espalier-figure>
       </section>
     `;
   }
 
-  private tools({ ui }: Session, metric: UiState['overviewMetric'], macsKnown: boolean): TemplateResult {
+  private tools(
+    { ui }: Session,
+    metric: UiState['overviewMetric'],
+    macsKnown: boolean,
+    kind: PlanKind,
+  ): TemplateResult {
+    const ids = Object.keys(strings.overview.metrics) as UiState['overviewMetric'][];
+    const hidden = { bases: 'sensitivity', channels: 'importance', both: '' }[kind];
     const { overviewOpen: open } = ui.value;
     const choose = (event: Event) =>
       ui.update({ overviewMetric: (event.target as HTMLSelectElement).value as UiState['overviewMetric'] });
@@ -151,10 +117,12 @@ export class Overview {
         <button type="button" class="plain" aria-expanded=${open ? 'true' : 'false'} aria-label=${strings.overview.toggle}
           title=${strings.overview.toggle} @click=${() => ui.update({ overviewOpen: !open })}>${open ? icons.open : icons.folded}</button>
         <select aria-label=${strings.overview.metricLabel} @change=${choose}>
-          ${Object.entries(strings.overview.metrics).map(
-            ([value, label]) =>
-              html`<option value=${value} ?selected=${value === metric} ?disabled=${value === 'macs' && !macsKnown}>${label}</option>`,
-          )}
+          ${ids
+            .filter((id) => id !== hidden)
+            .map(
+              (id) =>
+                html`<option value=${id} ?selected=${id === metric} ?disabled=${id === 'macs' && !macsKnown}>${metricLabel(id, kind)}</option>`,
+            )}
         </select>
         <span class="dim small">${strings.overview.order}</span>
       </div>

@@ -273,7 +273,7 @@ export class EspalierPanel extends LitElement {
               </div>`,
           )}
         </dl>
-        <p class="dim small">${strings.panel.projectionBasis[state.projection.basis]}</p>
+        ${state.projection.groups === undefined ? html`<p class="dim small">${strings.panel.projectionBasis[state.projection.basis]}</p>` : nothing}
       </section>
     `;
   }

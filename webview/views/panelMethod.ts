@@ -46,6 +46,12 @@ export function methodSection(session: Session, settings: PruneSettings): Templa
         : html`<p class="line"><span>${strings.panel.overrides(settings.layers.length)}</span>
             <button type="button" class="link" @click=${() => session.change({ layers: [] })}>${strings.panel.resetOverrides}</button></p>`
     }
+    ${
+      settings.groups.length === 0
+        ? nothing
+        : html`<p class="line"><span>${strings.panel.groupOverrides(settings.groups.length)}</span>
+            <button type="button" class="link" @click=${() => session.change({ groups: [] })}>${strings.panel.resetOverrides}</button></p>`
+    }
   `;
 }
 

@@ -1,13 +1,15 @@
 /** Side panel: training after pruning, and how long it would take. */
 import { css, html, nothing, type TemplateResult } from 'lit';
-import type { PruneSettings, TrainingSettings } from '../../src/protocol/recipe';
+import { live } from 'lit/directives/live.js';
+import type { PruneSettings, TrainingSettings, TransferSettings } from '../../src/protocol/recipe';
 import type { SessionState } from '../../src/protocol/view';
 import '@vscode-elements/elements/dist/vscode-button/index.js';
+import '@vscode-elements/elements/dist/vscode-checkbox/index.js';
 import '../controls/optionsForm';
 import type { OptionChange } from '../controls/optionsForm';
 import { count, duration } from '../format';
-import { trainingSchema } from '../methods';
-import { type OptionValues, withValue } from '../options';
+import { trainingSchema, transferSchema } from '../methods';
+import { type OptionValues, standardValues, withValue } from '../options';
 import type { Session } from '../session';
 import { strings } from '../strings';
 import { trainingOf, withoutMeaning } from '../training';
@@ -36,7 +38,32 @@ export function trainingSection(session: Session, settings: PruneSettings): Temp
     ${trains ? nothing : html`<p class="dim small line">${strings.training.off}</p>`}
     ${trains && settings.data === undefined ? notice('warning', '', strings.training.needsData) : nothing}
     ${trains ? time(session, settings) : nothing}
+    ${transfer(session, settings)}
   `;
+}
+
+/** A new classifier, and how it is trained. */
+function transfer(session: Session, settings: PruneSettings): TemplateResult {
+  const text = strings.training;
+  const { transfer: chosen, data } = settings;
+  const toggle = (event: Event) =>
+    (event.target as HTMLInputElement).checked
+      ? session.change({ transfer: standardValues(transferSchema) as TransferSettings })
+      : session.change({}, { remove: ['transfer'] });
+  const values = chosen as unknown as OptionValues;
+  const change = ({ detail: { path, value } }: CustomEvent<OptionChange>) =>
+    session.change({ transfer: withValue(values, path, value) as unknown as TransferSettings });
+  return html`
+    <div class="field">
+      <vscode-checkbox id="transfer" .label=${text.transfer} .checked=${live(chosen !== undefined)} @change=${toggle}></vscode-checkbox>
+      <span class="help">${text.transferHelp}</span>
+    </div>
+    ${
+      chosen === undefined
+        ? nothing
+        : html`<espalier-options .schema=${transferSchema} .words=${text.transferOptions} .values=${values} @option-change=${change}></espalier-options>
+            ${data === undefined ? notice('warning', '', text.transferNeedsData) : nothing}`
+    }`;
 }
 
 function time(session: Session, settings: PruneSettings): TemplateResult {

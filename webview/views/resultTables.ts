@@ -103,6 +103,32 @@ export function speedSentence({ speedup, before, after }: RunResult): string {
   return strings.results.speed(factor(speedup), percent(after.macs / before.macs));
 }
 
+/** What the run did to each layer. Channels and ranks only where they were cut: the rest is as it was. */
+export function layersTable({ layers }: Pick<RunResult, 'layers'>): DataTable {
+  const text = strings.results;
+  const hasChannels = layers.some(({ channels }) => channels !== undefined);
+  const hasRanks = layers.some(({ action }) => action === 'factorize');
+  return {
+    caption: text.layers,
+    columns: [
+      { label: strings.layers.columns.name },
+      { label: text.action },
+      ...(hasChannels ? [{ label: text.channels, format: exact }] : []),
+      ...(hasRanks ? [{ label: text.rank, format: exact }] : []),
+      { label: text.params, format: exact },
+      { label: text.reason },
+    ],
+    rows: layers.map(({ layer, action, channels, rank, params, reason }) => [
+      layer,
+      text.actions[action],
+      ...(hasChannels ? [channels ?? null] : []),
+      ...(hasRanks ? [action === 'factorize' ? rank : null] : []),
+      params,
+      reason ?? '',
+    ]),
+  };
+}
+
 export function latencyTable(result: RunResult): DataTable {
   const { before, after } = strings.results;
   return {

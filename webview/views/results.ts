@@ -17,6 +17,7 @@ import {
   confusionMatrixTable,
   confusionTable,
   latencyTable,
+  layersTable,
   resultLines,
   resultTable,
   speedSentence,
@@ -41,6 +42,10 @@ export const resultsStyles = css`
   }
   .results section > h2 {
     margin-bottom: 6px;
+  }
+  .results .scroll {
+    max-height: 420px;
+    overflow: auto;
   }
   .results section > p {
     margin-top: 6px;
@@ -100,6 +105,7 @@ export function results(session: Session): TemplateResult {
         ${checks(result.verification)} ${warnings(result)}
       </section>
       ${trainingResult(session, result)}
+      ${layers(result)}
       ${result.layerLatency.length === 0 ? nothing : latency(result)}
       ${accuracy === null ? nothing : confusions(accuracy)}
     </div>
@@ -175,6 +181,17 @@ function warnings(result: RunResult): TemplateResult | typeof nothing {
   const list = new Set([...result.warnings, before.accuracy?.warning, after.accuracy?.warning].filter(Boolean));
   if (list.size === 0) return nothing;
   return html`${[...list].map((text) => notice('warning', `${strings.results.warnings}:`, text as string))}`;
+}
+
+function layers(result: RunResult): TemplateResult {
+  const text = strings.results;
+  const changed = result.layers.filter(({ action }) => action !== 'keep').length;
+  return html`
+    <details class="wide layers">
+      <summary>${text.layers} <span class="dim">${text.layersSummary(changed, result.layers.length)}</span></summary>
+      <div class="scroll" tabindex="0" role="region" aria-label=${text.layers}>${dataTable(layersTable(result), { showCaption: false })}</div>
+    </details>
+  `;
 }
 
 function latency(result: RunResult): TemplateResult {

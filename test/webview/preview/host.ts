@@ -3,13 +3,15 @@
  * product's own planning. Address: `?view=editor&layers=20&scenario=ready&theme=dark`.
  */
 
+import type { Projection } from '../../../src/protocol/plan';
 import type { PruneSettings } from '../../../src/protocol/recipe';
 import type { SessionState, ViewRequest } from '../../../src/protocol/view';
 import type { Energies } from '../../../src/prune/basis';
 import { planBasis } from '../../../src/prune/basis';
 import type { LayerShape } from '../../../src/prune/cost';
+import { previewChannels, previewDouble, previewGroupDetail, previewSensitivity } from './channels';
 import { type PreviewModel, previewModel } from './models';
-import { baseState, type Scenario, type ScenarioName, scenarios } from './states';
+import { baseState, measuring, type Scenario, type ScenarioName, scenarios } from './states';
 import { type PreviewTheme, themes } from './themes';
 
 const query = new URLSearchParams(location.search);
@@ -33,6 +35,12 @@ const past: PruneSettings[] = [];
 const future: PruneSettings[] = [];
 /** Settings before the drag that is on. */
 let beforeDrag: PruneSettings | null = null;
+
+function projection(settings: PruneSettings): Projection {
+  if (settings.method === 'channel') return previewChannels(model.facts, settings);
+  if (settings.method === 'double') return previewDouble(model.facts, settings);
+  return project(settings).projection;
+}
 
 function project(settings: PruneSettings) {
   return planBasis(planInput(model), settings);
@@ -75,8 +83,8 @@ function patch(change: Partial<SessionState>): void {
 }
 
 function settle(settings: PruneSettings): void {
-  const projection = state.projection === null ? {} : { projection: project(settings).projection };
-  patch({ settings, ...projection, canUndo: past.length > 0, canRedo: future.length > 0 });
+  const projected = state.projection === null ? {} : { projection: projection(settings) };
+  patch({ settings, ...projected, canUndo: past.length > 0, canRedo: future.length > 0 });
 }
 
 function change({ settings, remove = [], transient }: Extract<ViewRequest['params'], { settings: unknown }>): void {
@@ -112,6 +120,20 @@ function answer({ method, params }: ViewRequest): unknown {
       if (detail === undefined) throw new Error(`Layer “${layer}” has no importance: it stays as it is.`);
       return detail;
     }
+    case 'group': {
+      const { group: name } = params as { group: string };
+      const group = state.projection?.groups?.find((each) => each.name === name);
+      if (group === undefined) throw new Error(`There is no group “${name}”.`);
+      return previewGroupDetail(group);
+    }
+    case 'measureSensitivity':
+      patch({ sensitivity: measuring });
+      return void setTimeout(() => {
+        const sensitivity = previewSensitivity(model.facts, 'accuracy');
+        if (state.sensitivity.kind === 'measuring') patch({ sensitivity: { kind: 'known', sensitivity } });
+      }, 150);
+    case 'cancelSensitivity':
+      return patch({ sensitivity: { kind: 'unknown' } });
     case 'change':
       return change(params as Parameters<typeof change>[0]);
     case 'select':
@@ -162,9 +184,7 @@ function receive(request: ViewRequest): void {
 const opened = baseState(model.facts);
 /** Planning models of this size takes a while, and what is tested with them is the table. */
 const isPlanned = model.facts.layers.length <= 2000;
-state = scenario.state(
-  isPlanned ? { ...opened, projection: project(opened.settings as PruneSettings).projection } : opened,
-);
+state = scenario.state(isPlanned ? { ...opened, projection: projection(opened.settings as PruneSettings) } : opened);
 
 const stored = 'espalier-preview';
 Object.assign(window, {

@@ -6,6 +6,7 @@ import type { Projection, RunResult, TrainingReport } from '../../../src/protoco
 import { type PruneSettings, settingsSchema, trainingSchema } from '../../../src/protocol/recipe';
 import type { RunSummary, TrainingCurve } from '../../../src/protocol/runs';
 import type { SessionState } from '../../../src/protocol/view';
+import { previewChannels, previewDouble, previewSensitivity } from './channels';
 
 export const settings: PruneSettings = settingsSchema.parse({
   method: 'basis',
@@ -248,6 +249,22 @@ function training(base: SessionState): SessionState {
   };
 }
 
+export const measuring: SessionState['sensitivity'] = {
+  kind: 'measuring',
+  progress: { phase: 'measure', message: 'Measuring what stage2.block2.conv1 bears (4 of 16)', fraction: 0.25 },
+};
+
+/** Settings that remove channels, and what they would do; a layer of a large group is selected. */
+function channels(base: SessionState, own: Partial<PruneSettings> = {}): SessionState {
+  const { facts } = base;
+  if (facts === null || base.settings === null) return base;
+  const groups = [{ match: facts.layers[1]?.name ?? '', ratio: 0.4 }];
+  const changed: PruneSettings = { ...base.settings, method: 'channel', multiple: 4, groups, ...own };
+  const plan = changed.method === 'double' ? previewDouble : previewChannels;
+  const selectedLayer = facts.layers.find(({ name }) => /^stage2.*conv3$/.test(name))?.name ?? null;
+  return { ...base, settings: changed, projection: plan(facts, changed), selectedLayer };
+}
+
 function done(base: SessionState): SessionState {
   return {
     ...base,
@@ -389,6 +406,22 @@ export const scenarios = {
       };
     },
   },
+  channels: { state: (base) => channels(base) },
+  double: { state: (base) => channels(base, { method: 'double', target: { kind: 'macs', value: 0.5 } }) },
+  measuring: { state: (base): SessionState => ({ ...channels(base), sensitivity: measuring }) },
+  sensitivity: {
+    state: (base): SessionState => ({
+      ...channels(base),
+      sensitivity: base.facts
+        ? { kind: 'known', sensitivity: previewSensitivity(base.facts, 'accuracy') }
+        : base.sensitivity,
+    }),
+  },
+  channelsDone: { state: (base) => done(channels(base)) },
+  /** A new classifier. */
+  transfers: {
+    state: (base) => ({ ...base, settings: base.settings && { ...base.settings, transfer: { epochs: 30, lr: 0.05 } } }),
+  },
   /** Settings that train. */
   trains: {
     state: (base) => ({
@@ -439,6 +472,7 @@ export function baseState(facts: ModelFacts): SessionState {
     curve: null,
     runs: [],
     trainingTime: { kind: 'unknown' },
+    sensitivity: { kind: 'unknown' },
     selectedLayer: null,
   };
 }
