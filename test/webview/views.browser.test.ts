@@ -694,5 +694,5 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
         await page.close();
       }
     }
-  });
+  }, 180_000);
 });
