@@ -4,7 +4,7 @@ import { type Graph, type GraphNode, standardOpset } from '../graph/graph';
 import { freshNames } from '../graph/names';
 import { effectiveBias, type Factors, type Replacement, recombined, replaceNodes } from '../surgery/factorize';
 import { layerMatrix } from '../surgery/layerMatrix';
-import { toFloat64 } from '../tensor/tensor';
+import { renamedTensor, toFloat64 } from '../tensor/tensor';
 import type { Decomposed } from './decompose';
 import type { OpenedModel } from './models';
 
@@ -38,7 +38,39 @@ export function recombine({ model: { graph, metadata }, layers }: OpenedModel, d
     const matrix = { blocks: A.blocks, outputs: B.outputs, inputs: A.inputs, values: new Float64Array(0) };
     replacements.set(layer.node, recombined(layer, matrix, factors, site));
   }
-  return replaceNodes(current, replacements, metadata.irVersion);
+  const whole = replaceNodes(current, replacements, metadata.irVersion);
+  return withOldNames(whole, layers, replacements);
+}
+
+/** Layers are called after their weights: what a recipe says of one has to find it in the next round, too. */
+function withOldNames(
+  graph: Graph,
+  layers: readonly Layer[],
+  replacements: ReadonlyMap<GraphNode, Replacement>,
+): Graph {
+  const taken = new Set([...graph.initializers.keys(), ...graph.nodes.flatMap(({ outputs }) => outputs)]);
+  const renamed = new Map<string, string>();
+  for (const { node, weight } of layers) {
+    const now = replacements.get(node)?.initializers[0].name;
+    // Weights that other layers share are still there.
+    if (now === undefined || taken.has(weight.ref.name)) continue;
+    renamed.set(now, weight.ref.name);
+    taken.add(weight.ref.name);
+  }
+  const nameOf = (name: string): string => renamed.get(name) ?? name;
+  return {
+    ...graph,
+    nodes: graph.nodes.map((node) =>
+      node.inputs.some((name) => renamed.has(name)) ? { ...node, inputs: node.inputs.map(nameOf) } : node,
+    ),
+    inputs: graph.inputs.map((info) => (renamed.has(info.name) ? { ...info, name: nameOf(info.name) } : info)),
+    initializers: new Map(
+      [...graph.initializers].map(([name, ref]) => [
+        nameOf(name),
+        renamed.has(name) ? renamedTensor(nameOf(name), ref) : ref,
+      ]),
+    ),
+  };
 }
 
 /** The bias that a factorized MatMul got in an Add of its own; null without one. */

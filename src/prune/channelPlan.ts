@@ -11,7 +11,7 @@ import { type Removal, removalOf } from './channels';
 import { costModel } from './channelsCost';
 import type { ChannelGroups, Group } from './groups';
 import { matchAny, matchOverrides, withoutMatch } from './match';
-import type { Plan, RemoveChannelsCut } from './plan';
+import type { RemoveChannelsCut } from './plan';
 import { countedTarget, shortfallOf } from './target';
 
 export interface ChannelInput {
@@ -29,7 +29,7 @@ export interface ChannelInput {
 }
 
 export interface ChannelPlan {
-  readonly plan: Plan & { readonly cuts: readonly RemoveChannelsCut[] };
+  readonly plan: { readonly cuts: readonly RemoveChannelsCut[] };
   readonly projection: Projection;
   readonly details: ReadonlyMap<string, GroupDetail>;
 }

@@ -5,11 +5,12 @@
  */
 import { headLayer } from '../analysis/head';
 import { findLayers, type Layer } from '../analysis/layers';
+import { isFloatWeight, type StoredWeight } from '../analysis/weights';
 import { headNotReplaceable } from '../errors';
-import { type Graph, nodeLabel } from '../graph/graph';
+import { attribute, type Graph, nodeLabel } from '../graph/graph';
 import { consumers, producers, upstream } from '../graph/order';
 import { seededRandom } from '../linalg/random';
-import { elementCount, type FloatType, isFloatType } from '../tensor/dtype';
+import { elementCount, type FloatType } from '../tensor/dtype';
 import { fromFloat, memoryTensor, type TensorRef } from '../tensor/tensor';
 
 export interface NewHead {
@@ -35,11 +36,12 @@ export function withNewHead(
   };
   const { matrices, weight, node } = head;
   if (matrices?.blocks !== 1) fail('its weight is not one matrix');
-  if (!isFloatType(weight.dtype)) fail(`its weight is ${weight.dtype}`);
+  if (!isFloatWeight(weight)) fail(`its weight is ${weight.ref.dtype}`);
   if (elementCount(weight.dims.slice(2)) !== 1) fail('it is a convolution over several pixels');
   const { rows, cols, outputsAre } = matrices as NonNullable<Layer['matrices']>;
   const [outputs, inputs] = outputsAre === 'rows' ? [rows, cols] : [cols, rows];
-  const dims = weight.dims.map((size, axis) => (axis === (outputsAre === 'rows' ? 0 : 1) ? classes : size));
+  const axis = storedAxis(weight, outputsAre === 'rows' ? 0 : 1);
+  const dims = weight.ref.dims.map((size, at) => (at === axis ? classes : size));
   const random = seededRandom(seed);
   const limit = 1 / Math.sqrt(inputs);
   const values = Float64Array.from({ length: classes * inputs }, () => (2 * random.uniform() - 1) * limit);
@@ -69,6 +71,7 @@ export function withNewHead(
     value = after.outputs[0];
   }
   for (const ref of biases) {
+    if ((readers.get(ref.name)?.length ?? 0) > 1) fail('its bias is used elsewhere too');
     const size = ref.dims.map((n) => (n === outputs ? classes : n));
     if (elementCount(ref.dims) === outputs) store(ref, new Float64Array(classes), size);
   }
@@ -84,6 +87,14 @@ export function withNewHead(
     layer: head.name,
     classesBefore: outputs,
   };
+}
+
+/** Where the stored tensor has an axis of the weight as the layer sees it. */
+function storedAxis({ via, ref }: StoredWeight, axis: number): number {
+  return via.reduceRight((at, node) => {
+    if (node.opType !== 'Transpose') return at;
+    return attribute(node, 'perm', 'ints')?.[at] ?? ref.dims.length - 1 - at;
+  }, axis);
 }
 
 /** Operators that may follow a classifier whatever its number of classes. */

@@ -117,6 +117,8 @@ describe.each(Object.entries(networks))('a %s', (name, graph) => {
     const result = await run(model, entries);
     expectProved(result);
     expect(shareOf(result)).toBeLessThan(0.8);
+    const { layers } = await service.handlers.open({ path: path.join(folder, `${model}.onnx`) }, quiet());
+    expect(result.layers.map(({ layer }) => layer)).toEqual(layers.map((layer) => layer.name));
   });
 });
 

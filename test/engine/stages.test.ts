@@ -73,6 +73,7 @@ describe('in rounds', () => {
   test('prunes to the target, trains in every round and reports all of it as one', async () => {
     const seen: Progress[] = [];
     const result = await run({ with: { training }, onProgress: (progress) => seen.push(progress) });
+    expect(result.layers.map(({ layer }) => layer)).toEqual(['first', 'second', 'head']);
     expect(result.after.macs).toBeLessThanOrEqual(0.6 * (result.before.macs ?? 0));
     expect(result.training?.epochs).toHaveLength(6);
     expect(result.training?.losses).toHaveLength(60);
