@@ -1,15 +1,17 @@
 /** What criteria need to know of a model's channels on a user's images. */
+import type { Moments } from '../analysis/moments';
 import { valueTypes } from '../ops/types';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { ChannelGroups } from '../prune/groups';
 import type { Criterion } from '../prune/importance';
 import type { ChannelStatistics } from '../prune/importance/source';
-import { collectContributions } from '../runtime/contributions';
-import { collectMoments, type Observed } from '../runtime/moments';
+import { collectMoments, type Observed, observedOutput } from '../runtime/moments';
+import { contributions } from '../surgery/contributions';
+import { withPatches } from '../surgery/reconstruct';
 import { int64Tensor } from '../tensor/tensor';
 import { firstOrderScores, type LabelledFeeds } from '../train/firstOrder';
-import { calibrationImages } from './calibration';
+import { calibrationImages, outputRank } from './calibration';
 import type { Inputs } from './inputs';
 import type { OpenedModel } from './models';
 import type { Scene } from './scene';
@@ -31,7 +33,7 @@ export async function channelStatistics(
   const { criterion } = request;
   if (criterion === 'taylor' || criterion === 'fisher') return { lossChanges: await lossChanges(request, context) };
   if (criterion === 'activation') return { energies: await energies(request, context) };
-  if (criterion === 'lasso') return { contributions: await contributions(request, context) };
+  if (criterion === 'lasso') return { contributions: await consumerContributions(request, context) };
   return {};
 }
 
@@ -114,7 +116,7 @@ function momentsOf(
   });
 }
 
-async function contributions(request: StatisticsRequest, { signal, progress }: RequestContext) {
+async function consumerContributions(request: StatisticsRequest, { signal, progress }: RequestContext) {
   const { opened, groups, settings, inputs, session } = request;
   const { graph, metadata } = opened.model;
   const wanted = new Set(
@@ -126,15 +128,22 @@ async function contributions(request: StatisticsRequest, { signal, progress }: R
   for (const [i, layer] of layers.entries()) {
     signal.throwIfAborted();
     progress({ phase: 'calibrate', message: `Measuring what ${layer.name} needs`, fraction: i / layers.length });
+    const rank = outputRank(opened, layer);
+    const patches = withPatches(graph, layer, WIDEST);
+    if (!patches || rank === null) continue;
+    const { value } = patches;
     const feeds = inputs.feeds({ count, seed: settings.seed, signal });
-    const products = await collectContributions(graph, metadata, layer, feeds, { ...session, signal });
-    if (products) found.set(layer.name, products);
+    const observed = { ...observedOutput(layer, rank), value };
+    const moments = await collectMoments(patches.graph, metadata, [observed], feeds, { ...session, signal });
+    found.set(layer.name, contributions(layer, moments.get(value) as Moments));
   }
   return found;
 }
 
-/** Products of channels take as much time as the layer itself, times its channels: fewer images do. */
+/** Patches are as many values as the input, times the positions of the kernel: fewer images do. */
 const LASSO_IMAGES = 64;
+/** Widest patches that are looked at: 512 channels of a 3×3 convolution. */
+const WIDEST = 4608;
 
 function imagesOf({ settings, inputs }: Pick<StatisticsRequest, 'settings' | 'inputs'>): number {
   return Math.min(inputs.dataset.length, calibrationImages(settings, inputs.shape));

@@ -15,7 +15,7 @@ import { collectCrossMoments, observedOutput } from '../runtime/moments';
 import { removeChannels } from '../surgery/channels';
 import { type CompensatedInput, compensatedInputs, shiftsOf } from '../surgery/channelsCompensate';
 import { maskChannels } from '../surgery/channelsMask';
-import { reconstructed, takesOffset, withOffset, withPatches } from '../surgery/reconstruct';
+import { canBeFitted, reconstructed, withOffset, withPatches } from '../surgery/reconstruct';
 import type { Tensor } from '../tensor/tensor';
 import { calibrationImages, outputRank } from './calibration';
 import { channelMeans } from './channelStatistics';
@@ -36,6 +36,9 @@ export interface CutRequest {
   readonly inputs: Inputs | null;
   readonly session: Scene['session'];
 }
+
+/** Widest patches that are fitted: the time for a solution grows with its third power. */
+const WIDEST = 1600;
 
 /** Sums in another order, with the weights' precision. */
 const TOLERANCE = 1e-3;
@@ -148,7 +151,7 @@ async function fittedLayer(
   signal: AbortSignal,
 ): Promise<Graph | null> {
   const rank = outputRank(from, original);
-  const patches = takesOffset(graph, layer) ? withPatches(graph, layer) : null;
+  const patches = canBeFitted(graph, layer) ? withPatches(graph, layer, WIDEST) : null;
   if (rank === null || !patches) return null;
   const output = observedOutput(original, rank);
   const count = Math.min(inputs.dataset.length, calibrationImages(settings, inputs.shape));

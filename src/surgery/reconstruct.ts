@@ -22,23 +22,22 @@ export interface Patches {
   readonly blocks: number;
 }
 
-/** Widest patches that are fitted: the time for a solution grows with its third power. */
-export const WIDEST = 1600;
-
 /**
  * The graph with a layer's patches as a value, from a convolution with filters of a single one each.
- * @returns null for layers that are not fitted: those with more than {@link WIDEST} inputs per output, of other kinds, or
- *   with a weight that others read too or that is stored in another form
+ * @returns null for layers of other kinds, and those with more inputs per output than `widest`
  */
-export function withPatches(graph: Graph, layer: Layer): Patches | null {
-  const { node, weight, matrices, weightInput } = layer;
-  if (!matrices || weightInput !== 1 || weight.dtype !== 'float32' || !isOwn(graph, layer)) return null;
+export function withPatches(
+  graph: Graph,
+  { node, weight, matrices, weightInput }: Layer,
+  widest: number,
+): Patches | null {
+  if (!matrices || weightInput !== 1 || weight.dtype !== 'float32') return null;
   const width = matrices.outputsAre === 'rows' ? matrices.cols : matrices.rows;
-  if (width > WIDEST) return null;
+  if (width > widest) return null;
   const { blocks } = matrices;
   if (node.opType !== 'Conv') {
-    const isPlain = (attribute(node, 'alpha', 'float') ?? 1) === 1 && attribute(node, 'transA', 'int') !== 1;
-    return isPlain && blocks === 1 ? { graph, value: node.inputs[0], width, blocks } : null;
+    const isKnown = node.opType === 'MatMul' || (node.opType === 'Gemm' && attribute(node, 'transA', 'int') !== 1);
+    return isKnown && blocks === 1 ? { graph, value: node.inputs[0], width, blocks } : null;
   }
   const kernel = weight.dims.slice(2);
   const positions = elementCount(kernel);
@@ -104,9 +103,10 @@ function offsetOf(graph: Graph, { node, bias }: Layer, outputs: number): Offset 
   return ref && { ref, sign: 1, isInside: false };
 }
 
-/** Whether a layer's outputs can be given an offset. */
-export function takesOffset(graph: Graph, layer: Layer): boolean {
-  return offsetOf(graph, layer, outputsOf(layer)) !== null;
+/** Whether new weights and a new bias can be written for a layer alone, without new tensors. */
+export function canBeFitted(graph: Graph, layer: Layer): boolean {
+  const isPlain = (attribute(layer.node, 'alpha', 'float') ?? 1) === 1;
+  return isPlain && isOwn(graph, layer) && offsetOf(graph, layer, outputsOf(layer)) !== null;
 }
 
 function outputsOf({ matrices }: Layer): number {
