@@ -1,9 +1,10 @@
-/** What the engine learns of a model from the user's images, and for which settings that holds. */
+/** What the engine learns of a model from the user's images: started, cancelled, forgotten with the settings it holds for. */
 import * as vscode from 'vscode';
 import { runInProgress, UserError, workspaceNotTrusted } from '../errors';
 import type { PruneSettings } from '../protocol/recipe';
 import type { EngineRequester } from '../protocol/rpc';
 import type { SensitivityState } from '../protocol/view';
+import { calibrationKey, sensitivityKey } from './learningKeys';
 
 /** What learning needs of its session. */
 export interface LearningHost {
@@ -19,40 +20,6 @@ export interface LearningHost {
   told(error: unknown): Extract<SensitivityState, { kind: 'failed' }>['error'];
   /** Called when the projection would come out truer than before. */
   learned(): void;
-}
-
-const MEASURED_SCORES: readonly string[] = ['taylor-per-mac', 'fisher-per-mac'];
-const CRITERIA_OF_WEIGHTS: readonly string[] = ['l1', 'l2', 'bn-scale', 'fpgm', 'random'];
-
-/** What a calibration finds out depends on this; null where the method learns nothing from images. */
-export function calibrationKey(settings: PruneSettings): string | null {
-  const { data, basis, channel, method, seed, shapes } = settings;
-  if (!data) return null;
-  const { score, foldBatchNorm } = basis;
-  const ofBases = basis.basis === 'weights' ? null : [foldBatchNorm, MEASURED_SCORES.includes(score) ? score : null];
-  const bySensitivity = channel.allocation === 'sensitivity';
-  const ofChannels =
-    CRITERIA_OF_WEIGHTS.includes(channel.criterion) && !bySensitivity
-      ? null
-      : [channel.criterion, bySensitivity ? [channel.aggregate, channel.normalize] : null];
-  const learnt = { basis: [ofBases], channel: [ofChannels], double: [ofBases, ofChannels], 'fine-tune': [] }[method];
-  if (learnt.every((part) => part === null)) return null;
-  return JSON.stringify([data.path, data.calibrationImages, data.preprocessing, seed, shapes, learnt]);
-}
-
-/** What the sensitivity of groups depends on. */
-export function sensitivityKey({ data, channel, seed, shapes }: PruneSettings): string {
-  const { criterion, aggregate, normalize } = channel;
-  return JSON.stringify([
-    data?.path,
-    data?.calibrationImages,
-    data?.preprocessing,
-    seed,
-    shapes,
-    criterion,
-    aggregate,
-    normalize,
-  ]);
 }
 
 export class Learning {

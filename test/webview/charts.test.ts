@@ -1,10 +1,12 @@
 /** Charts as SVG text: golden files for a reviewer's eye, and laws that hold for any number of items. */
 import { describe, expect, test } from 'vitest';
 import { type BarItem, itemsPerBar, stackedBars } from '../../webview/charts/bars';
+import { channelOrder, channelsChart } from '../../webview/charts/channels';
 import { confusionChart, confusionHeight, topConfusions } from '../../webview/charts/confusion';
 import { importanceChart } from '../../webview/charts/importance';
 import { latencyChart } from '../../webview/charts/latency';
 import { bins, linearTicks, logScale, logTicks, sample } from '../../webview/charts/scale';
+import { damageLevel, largestDamage, sensitivityChart, sensitivityHeight } from '../../webview/charts/sensitivity';
 import { sparkline } from '../../webview/charts/sparkline';
 import { cutPosition, rankAt, spectrumArea, spectrumChart } from '../../webview/charts/spectrum';
 import { count, real } from '../../webview/format';
@@ -256,4 +258,51 @@ test('the most frequent confusions, largest first, without what was right', () =
     { actual: 'cat', predicted: 'dog', images: 8, share: 0.08 },
     { actual: 'dog', predicted: 'an unusually long class name', images: 5, share: 0.05 },
   ]);
+});
+
+describe('channels', () => {
+  const channels = (length: number, sorted = false) => {
+    const importance = Float64Array.from({ length }, (_, i) => ((i * 7) % 11) / 10);
+    const kept = Uint8Array.from(importance, (value) => Number(value > 0.4));
+    const size = { width: 420, height: 240 };
+    return {
+      importance,
+      text: renderChart(channelsChart({ ...size, importance, kept, sorted, scale: 'linear' }), size),
+    };
+  };
+
+  test.each([1, 32])('%i of them', async (length) => {
+    await expect(channels(length).text).toMatchFileSnapshot(`golden/channels-${length}.svg`);
+  });
+
+  test('sorted, the kept come first and the order falls', async () => {
+    const { importance, text } = channels(32, true);
+    const order = channelOrder({ importance, sorted: true });
+    expect(order.map((i) => importance[i])).toEqual([...importance].sort((a, b) => b - a));
+    expect(text.lastIndexOf('class="kept"')).toBeLessThan(text.indexOf('class="cut"'));
+    await expect(text).toMatchFileSnapshot('golden/channels-32-sorted.svg');
+  });
+
+  test('4096 share bars, and no bar mixes kept with cut', () => {
+    const { text } = channels(4096, true);
+    expect(text.match(/<rect/g)?.length).toBeLessThan(300);
+  });
+});
+
+test('sensitivity: the stronger, the more is lost', async () => {
+  const sensitivity = {
+    ratios: [0.25, 0.5, 0.75],
+    groups: [
+      { name: 'conv0', damage: [0, 0.4, 2] },
+      { name: 'stage1.block0.a.long.name.conv1', damage: [1, 12, 40] },
+    ],
+    unit: 'accuracy',
+    images: 256,
+  } as const;
+  const size = { width: 420, height: sensitivityHeight(sensitivity) };
+  const chart = sensitivityChart({ ...size, sensitivity, selected: 'conv0', format: String, onPick: () => {} });
+  await expect(renderChart(chart, size)).toMatchFileSnapshot('golden/sensitivity.svg');
+  expect(largestDamage(sensitivity)).toBe(40);
+  expect([0, 1, 12, 40].map((damage) => damageLevel(damage, 40))).toEqual([0, 0, 3, 9]);
+  expect(damageLevel(0, 0)).toBe(0);
 });

@@ -8,8 +8,9 @@ import type { DataTable } from '../controls/dataTable';
 import '../controls/figure';
 import type { ChartSize, LegendItem } from '../controls/figure';
 import { count, exact, percent, real } from '../format';
-import { askedChannels, type GroupRow, isRemovable, type Role, stepOf } from '../groups';
+import type { GroupRow, Role } from '../groups';
 import type { LayerRow } from '../layers';
+import { roundedKept } from '../rounding';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
@@ -21,15 +22,12 @@ const legend: readonly LegendItem[] = [
   { label: strings.charts.cut, part: 'cut', kind: 'area' },
 ];
 
-/** What the number of kept channels comes from; '' when there is nothing to say. */
-export function roundingText(group: GroupRow, multiple: number): string {
-  const { projection } = group;
-  const { kept, channels } = projection;
-  const asked = askedChannels(group);
-  if (multiple === 1 || kept === channels || !isRemovable(projection)) return '';
-  if (kept > asked) return strings.groups.roundedUp(asked, multiple);
-  const step = stepOf(projection, multiple);
-  return kept % step === 0 ? strings.groups.inMultiples(multiple) : '';
+function roundingText(group: GroupRow, multiple: number): string {
+  const rounded = roundedKept(group, multiple);
+  if (rounded === null) return '';
+  return rounded.from === null
+    ? strings.groups.inMultiples(multiple)
+    : strings.groups.roundedUp(rounded.from, multiple);
 }
 
 @customElement('espalier-channel-detail')

@@ -19,6 +19,10 @@ export const groupChipStyles = css`
   .chip > svg {
     flex: none;
   }
+  /* Names differ at their end: the start gives way. */
+  .chipName {
+    direction: rtl;
+  }
   .chip > svg path {
     stroke: var(--page);
     stroke-width: 0.5;
@@ -31,13 +35,10 @@ export function groupMark({ index }: GroupRow): TemplateResult {
   return html`<svg class="chart" width="12" height="12" aria-hidden="true">${svg`<path class=${`mark-${kind}`} d=${markPath(kind, 6, 6, 4)}></path>`}</svg>`;
 }
 
-/** Characters of a name that fit; names differ at their end. */
-const shownLetters = 13;
-
 /** @param layer whose chip it is: the name stands in the chips of the others, how many there are in all */
 export function groupChip(group: GroupRow, layer: string): TemplateResult {
   const { name } = group.projection;
   const others = othersOf(group, layer);
   return html`<span class="chip" title=${strings.groups.chipTitle(name, others)}>${groupMark(group)}<b>${group.index + 1}</b>
-    ${name === layer ? nothing : html`<span class="chipName ellipsis" aria-hidden="true">${name.length > shownLetters ? `…${name.slice(1 - shownLetters)}` : name}</span>`}<span class="visually-hidden">${strings.groups.chipText(name, others.length)}</span></span>`;
+    ${name === layer ? nothing : html`<span class="chipName ellipsis" aria-hidden="true"><bdi>${name}</bdi></span>`}<span class="visually-hidden">${strings.groups.chipText(name, others.length)}</span></span>`;
 }
