@@ -143,6 +143,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
         ...(projection.unmatched ?? []).map((glob) => `No layer matches '${glob}': that setting changed nothing.`),
         accuracy?.[0].warning ?? null,
         training && accuracy && evaluation === inputs ? SEEN_IN_TRAINING : null,
+        transfer && inputs?.facts.preprocessingSource === 'guessed' ? guessedFor(inputs) : null,
         ...(inputs?.facts.warnings ?? []),
       ].filter((w): w is string => w !== null),
     };
@@ -161,6 +162,10 @@ function searchesAccuracy({ target, method }: PruneSettings): boolean {
 
 const SEEN_IN_TRAINING =
   'The accuracy was measured on the images that the model was trained on. Give other images for evaluation to know what it does on new ones.';
+
+/** Labels of other classes can't tell what the model was trained with; confidence can't either: wrong scales raise it. */
+const guessedFor = ({ facts }: Inputs): string =>
+  `How the model wants its images was guessed: ${facts.summary}. If it was trained with another mean and std, give them in the recipe's data.preprocessing.`;
 
 /** A small batch of real images, else a made-up input; null when the model's shapes are unknown. */
 async function sampleFeeds(

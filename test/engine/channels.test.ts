@@ -319,6 +319,11 @@ describe('both methods', () => {
     expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
   });
 
+  it('learn feature maps of the original as far as they are as wide', async () => {
+    const training = { epochs: 1, lr: 0.02, batch: 24, features: 1 };
+    expectProved(await run('trained', { ...double, data, training }));
+  });
+
   it('count training steps of the parts that train', async () => {
     const training = { epochs: 2, lr: 0.02, batch: 24 };
     for (const trainBetween of [true, false]) {

@@ -138,6 +138,7 @@ describe('with a new classifier', () => {
       with: { data, transfer, training: { epochs: 4, train: 'scaling', lr: 0.05, batch: 24 } },
     });
     expect(result.before.accuracy?.classes).toHaveLength(2);
+    expect(result.warnings).toContainEqual(expect.stringContaining('was guessed: '));
     expect(result.before.accuracy?.accuracy).toBeGreaterThan(0.9);
     expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.85);
     expect(result.after.macs).toBeLessThan(0.6 * (result.before.macs ?? 0));
