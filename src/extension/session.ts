@@ -4,6 +4,7 @@
  * there is data. What the user set up is stored at every finished step, so that it survives a reload of the window.
  * Failures of what the user asked for end up in `state.error` (or in the run's state), never in thin air.
  */
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
@@ -68,6 +69,8 @@ export class Session implements vscode.Disposable {
   private current: SessionState;
   private readonly history: History<PruneSettings>;
   private readonly subscriptions: vscode.Disposable[] = [this.changed];
+  /** Of the file as it was when it was read; null when it is gone. */
+  private stamp: string | null = null;
   /** Counts loads, so that the answers of an older one are dropped. */
   private loads = 0;
   private readonly pending = new Set<Promise<unknown>>();
@@ -130,6 +133,7 @@ export class Session implements vscode.Disposable {
   load(note?: string): void {
     const load = ++this.loads;
     const isCurrent = () => !this.disposed && load === this.loads;
+    this.stamp = stampOf(this.path);
     this.update({ loading: 'loading', error: null });
     this.track(
       (async () => {
@@ -401,13 +405,17 @@ export class Session implements vscode.Disposable {
     const reload = () => {
       clearTimeout(timer);
       // A writer touches a file many times; what counts is the file it leaves.
-      timer = setTimeout(() => this.reloadChanged(), 300);
+      timer = setTimeout(() => {
+        // News of what was there already when the model was read comes late.
+        if (stampOf(this.path) !== this.stamp) this.reloadChanged();
+      }, 300);
     };
     watcher.onDidChange(reload);
     watcher.onDidCreate(reload);
     watcher.onDidDelete(() => {
       clearTimeout(timer);
       this.loads++;
+      this.stamp = null;
       this.update({ loading: 'ready', error: errorInfo(modelDeleted({ path: this.path })) });
     });
     this.subscriptions.push(watcher, { dispose: () => clearTimeout(timer) });
@@ -459,4 +467,10 @@ export class Session implements vscode.Disposable {
 /** File names may hold what globs give a meaning to. */
 function escapeGlob(name: string): string {
   return name.replace(/[[\]{}*?]/g, (character) => `[${character}]`);
+}
+
+/** Changes when the file does. */
+function stampOf(file: string): string | null {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat ? `${stat.size}:${stat.mtimeMs}:${stat.ino}` : null;
 }
