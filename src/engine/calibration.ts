@@ -13,9 +13,9 @@ import { collectMoments, observedOutput } from '../runtime/moments';
 import { activationBasis, componentsOf, type OutputBasis, outputMetric } from '../surgery/bases';
 import { batchNormScale } from '../surgery/batchNorm';
 import { layerMatrix } from '../surgery/layerMatrix';
-import { int64Tensor } from '../tensor/tensor';
-import { firstOrderScores, type LabelledFeeds, type ScoredValue } from '../train/firstOrder';
+import type { ScoredValue } from '../train/firstOrder';
 import { deviceOf } from './devices';
+import { scoresOnImages } from './imageScores';
 import { type Inputs, openInputs } from './inputs';
 import type { OpenedModel, OpenModels } from './models';
 
@@ -160,32 +160,24 @@ async function basisImportance(
     const { blocks } = layer.matrices as NonNullable<Layer['matrices']>;
     return { value, channelAxis, components: componentsOf(basis, blocks, (moments.get(layer.name) as Moments).mean) };
   });
-  const { graph, metadata } = opened.model;
-  const labelled = inputs.dataset.labelled;
-  let done = 0;
-  async function* feeds(): AsyncGenerator<LabelledFeeds> {
-    for await (const batch of inputs.batches({ count, seed: settings.seed, signal })) {
-      if (inputs.fixedBatch && batch.count < inputs.fixedBatch) continue;
-      yield { feeds: batch.feeds, labels: batch.labels && int64Tensor(Array.from(batch.labels)) };
-    }
-  }
-  const scores = await firstOrderScores(graph, metadata, values, feeds(), {
-    device: await deviceOf(settings.device),
-    threads: settings.threads,
-    shapes: settings.shapes ?? (opened.shapes.inputs ? { [inputs.input]: inputs.shape } : undefined),
-    labelled,
+  const session = { device: await deviceOf(settings.device), threads: settings.threads };
+  const scores = await scoresOnImages({
+    opened,
+    inputs,
+    count,
+    settings,
+    session,
+    values,
     signal,
-    onBatch: () => {
-      done = Math.min(count, done + inputs.batch);
-      progress({ phase: 'calibrate', message: `Scoring bases on ${done} of ${count} images`, fraction: null });
-    },
+    onImages: (done) =>
+      progress({ phase: 'calibrate', message: `Scoring bases on ${done} of ${count} images`, fraction: null }),
   });
   const found = new Map<string, Float64Array>();
   for (const [i, layer] of layers.entries()) {
-    const score1 = scores.get(values[i].value);
+    const squares = scores.get(values[i].value);
     const { size } = bases.get(layer.name) as OutputBasis;
-    if (!score1) continue;
-    const each = score === 'taylor-per-mac' ? score1.taylor : score1.fisher;
+    if (!squares) continue;
+    const each = score === 'taylor-per-mac' ? squares.taylor : squares.fisher;
     found.set(
       layer.name,
       Float64Array.from({ length: size }, (_, j) => sumOf(each.filter((_, component) => component % size === j))),

@@ -9,9 +9,8 @@ import type { ChannelStatistics } from '../prune/importance/source';
 import { collectMoments, type Observed, observedOutput } from '../runtime/moments';
 import { contributions } from '../surgery/contributions';
 import { withPatches } from '../surgery/reconstruct';
-import { int64Tensor } from '../tensor/tensor';
-import { firstOrderScores, type LabelledFeeds } from '../train/firstOrder';
 import { calibrationImages, outputRank } from './calibration';
+import { scoresOnImages } from './imageScores';
 import type { Inputs } from './inputs';
 import type { OpenedModel } from './models';
 import type { Scene } from './scene';
@@ -37,32 +36,23 @@ export async function channelStatistics(
   return {};
 }
 
-async function lossChanges(request: StatisticsRequest, { signal, progress }: RequestContext) {
+function lossChanges(request: StatisticsRequest, { signal, progress }: RequestContext) {
   const { opened, groups, settings, inputs, session } = request;
-  const { graph, metadata } = opened.model;
-  const places = outputsOf(groups);
-  const values = [...places].map(([value, axis]) => ({ value, channelAxis: axis }));
   const count = imagesOf(request);
-  let done = 0;
-  async function* feeds(): AsyncGenerator<LabelledFeeds> {
-    for await (const batch of inputs.batches({ count, seed: settings.seed, signal })) {
-      if (inputs.fixedBatch && batch.count < inputs.fixedBatch) continue;
-      yield { feeds: batch.feeds, labels: batch.labels && int64Tensor(Array.from(batch.labels)) };
-    }
-  }
-  return firstOrderScores(graph, metadata, values, feeds(), {
-    ...session,
-    shapes: settings.shapes ?? (opened.shapes.inputs ? { [inputs.input]: inputs.shape } : undefined),
-    labelled: inputs.dataset.labelled,
+  return scoresOnImages({
+    opened,
+    inputs,
+    count,
+    settings,
+    session,
+    values: [...outputsOf(groups)].map(([value, channelAxis]) => ({ value, channelAxis })),
     signal,
-    onBatch: () => {
-      done = Math.min(count, done + inputs.batch);
+    onImages: (done) =>
       progress({
         phase: 'calibrate',
         message: `Scoring channels on ${done} of ${count} images`,
         fraction: done / count,
-      });
-    },
+      }),
   });
 }
 

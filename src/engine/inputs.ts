@@ -14,6 +14,7 @@ import { inputsNotOneImage } from '../errors';
 import type { DatasetFacts, PortFacts, Preprocessing } from '../protocol/facts';
 import type { PreprocessingInput } from '../protocol/recipe';
 import { createSession, type Session } from '../runtime/session';
+import type { InputShapes } from '../runtime/shapes';
 import { fromFloat, type Tensor, toFloat32 } from '../tensor/tensor';
 import type { OpenedModel } from './models';
 
@@ -103,6 +104,15 @@ export async function openInputs(
     await dataset.close();
     throw error;
   }
+}
+
+/** Sizes to run a model of images with: those of the settings, else those of the data. */
+export function givenShapes(
+  { shapes }: OpenedModel,
+  { input, shape }: Inputs,
+  settings: { readonly shapes?: InputShapes },
+): InputShapes | undefined {
+  return settings.shapes ?? (shapes.inputs ? { [input]: shape } : undefined);
 }
 
 /** A dataset without a model: what it holds, and the preprocessing its images suggest. */

@@ -13,7 +13,7 @@ import { type PreparedModel, prepareModel } from '../train/prepare';
 import { buildProgram, type TrainingProgram } from '../train/program';
 import { specialize } from '../train/specialize';
 import type { Decomposed } from './decompose';
-import type { Inputs } from './inputs';
+import { givenShapes, type Inputs } from './inputs';
 import type { OpenedModel } from './models';
 import { batchNormOf, learnsFromOriginal, lossOf, optimizerOf, usesLabels } from './trainingOptions';
 
@@ -35,7 +35,7 @@ export async function prepare(request: ProgramRequest, signal: AbortSignal): Pro
   if (usesLabels(training) && !inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path });
   const { metadata } = opened.model;
   const batchNorm = batchNormOf(training);
-  const shapes = settings.shapes ?? (opened.shapes.inputs ? { [inputs.input]: inputs.shape } : undefined);
+  const shapes = givenShapes(opened, inputs, settings);
   const statistics =
     batchNorm === 'reestimate'
       ? await newStatistics(decomposed.graph, metadata, shapes, inputs, settings.seed, session, signal)
