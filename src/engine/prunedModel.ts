@@ -62,8 +62,9 @@ export async function prunedModel(
     const reference = { graph: cut.masked, metadata: from.model.metadata, name: 'the masked model' };
     return { from, projection, decomposed: cut, reference, left, checks, training: null };
   }
-  const decomposed =
-    training.initial === 'random' ? withGraph(cut, initialize(cut.graph, { seed: settings.seed })) : cut;
+  // Later rounds go on from what the first one trained.
+  const startsAnew = training.initial === 'random' && from === base;
+  const decomposed = startsAnew ? withGraph(cut, initialize(cut.graph, { seed: settings.seed })) : cut;
   const untrained = evaluation && (await accuracyOf(decomposed.graph, scene, evaluation, context));
   const resume = scene.resume && (existsSync(scene.checkpoint) || !scene.stages.some);
   const trained = await trainPruned(

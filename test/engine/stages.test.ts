@@ -67,6 +67,13 @@ test('fine-tuning trains from the labels and prunes nothing', async () => {
   expect(result.layers.map(({ action }) => action)).toEqual(['keep', 'keep', 'keep']);
 });
 
+test('training from random weights draws them once, whatever the number of rounds', async () => {
+  const training = { epochs: 6, rounds: 2, initial: 'random', lr: 0.1, batch: 24 } as const;
+  const { training: report } = await run({ with: { method: 'fine-tune', training } });
+  const [first, second] = [report?.losses[0] ?? 0, report?.losses[60] ?? 0];
+  expect(second).toBeLessThan(0.8 * first);
+});
+
 describe('in rounds', () => {
   const training = { epochs: 2, rounds: 3, loss: 'labels', lr: 0.05, batch: 24 } as const;
 
