@@ -759,6 +759,14 @@ export function notAClassifier({ output, shape }: { output: string; shape: strin
   );
 }
 
+export function trainingNeeded({ method }: { method: string }): UserError {
+  return new UserError(
+    'training-needed',
+    `The method ${method} prunes by training, but no training was asked for.`,
+    'Set the number of epochs (--epochs), and give images with labels.',
+  );
+}
+
 export function labelsNeeded({ path }: { path: string }): UserError {
   return new UserError(
     'labels-needed',

@@ -48,7 +48,7 @@ export const commands = {
       recipe: { kind: 'value', help: 'Start from this *.prune.json.' },
       method: {
         kind: 'value',
-        help: 'basis (default), channel, double (both, one after the other), or fine-tune: training alone.',
+        help: 'basis (default), channel, double (both, one after the other), gsm (single weights become zero in training), or fine-tune: training alone.',
       },
       transfer: { kind: 'flag', help: 'Give the model a new classifier for the classes of the data first.' },
       target: {
@@ -64,6 +64,8 @@ export const commands = {
       },
       allocation: { kind: 'value', help: 'Where channels are removed: global (default), uniform or sensitivity.' },
       order: { kind: 'value', help: 'Of double pruning: channel-first (default) or basis-first.' },
+      preset: { kind: 'value', help: 'Settings that belong together: lenet, cifar or short, all of gsm.' },
+      keep: { kind: 'value', help: 'Of gsm: the share of all weights that stay; default 0.1.' },
       'no-refit': { kind: 'flag', help: 'Leave out the layer-by-layer refit of bases.' },
       'no-reconstruct': { kind: 'flag', help: 'Leave out the layer-by-layer refit of what reads removed channels.' },
       'fold-bn': { kind: 'flag', help: 'Weigh outputs as the following BatchNormalization does.' },
@@ -79,6 +81,10 @@ export const commands = {
       initial: { kind: 'value', help: 'Weights that training starts with: kept (default), or random ones.' },
       train: { kind: 'value', help: 'What is trained: head, scaling, bn, small or all (default).' },
       lr: { kind: 'value', help: 'Learning rate at its highest; default 0.01.' },
+      schedule: { kind: 'value', help: 'How the learning rate falls: cosine (default), step or constant.' },
+      warmup: { kind: 'value', help: 'Steps in which the learning rate rises; default 0.' },
+      momentum: { kind: 'value', help: 'Of SGD; default 0.9, with gsm 0.98.' },
+      'weight-decay': { kind: 'value', help: 'Of weights; default 0, with gsm 5e-4.' },
       loss: { kind: 'value', help: 'auto (default), labels, distill or match.' },
       distill: { kind: 'flag', help: 'Learn from the original model, without labels: --loss distill.' },
       batch: { kind: 'value', help: 'Images per training step; default 64.' },

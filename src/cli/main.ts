@@ -109,6 +109,7 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
       layerLatency: run.layerLatency,
       verification,
       ...(run.training ? { training: run.training } : {}),
+      ...(run.sparsity ? { sparsity: run.sparsity } : {}),
       warnings,
       device,
       seconds,

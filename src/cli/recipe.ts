@@ -1,6 +1,7 @@
 /** From the command line to settings: a recipe file, or the defaults, with the options on top. */
 import path from 'node:path';
 import { badUsage } from '../errors';
+import { type Preset, presets } from '../protocol/presets';
 import { channelOptionsSchema, type PruneSettings, settingsSchema } from '../protocol/recipe';
 import { type LoadedRecipe, loadRecipe, relativePath } from '../recipe/file';
 import { type Arguments, expectedOf, parseCount, parseShapes } from './args';
@@ -16,7 +17,8 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
   const base = file ? await loadRecipe(path.resolve(file), operand && path.resolve(operand)) : null;
   const model = base ? base.model : path.resolve(operand as string);
   const start: Partial<PruneSettings> = base?.settings ?? {};
-  const method = args.value('method') ?? start.method ?? 'basis';
+  const preset = presetOf(args);
+  const method = args.value('method') ?? preset?.method ?? start.method ?? 'basis';
   const words = overrides(args, path.dirname(model), method);
   const merged = {
     ...start,
@@ -26,8 +28,11 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
     basis: { ...start.basis, ...words.basis },
     channel: { ...start.channel, ...words.channel },
     double: { ...start.double, ...words.double },
+    gsm: { ...start.gsm, ...preset?.gsm, ...words.gsm },
     ...(start.transfer || words.transfer ? { transfer: { ...start.transfer, ...words.transfer } } : {}),
-    ...(start.training || words.training ? { training: { ...start.training, ...words.training } } : {}),
+    ...(start.training || preset || words.training
+      ? { training: { ...start.training, ...preset?.training, ...words.training } }
+      : {}),
     ...(start.data || words.data ? { data: { ...start.data, ...words.data } } : {}),
   };
   const parsed = settingsSchema.safeParse(merged);
@@ -51,6 +56,9 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'channel.criterion': 'criterion',
   'channel.allocation': 'allocation',
   'double.order': 'order',
+  'gsm.keep': 'keep',
+  'gsm.momentum': 'momentum',
+  'gsm.weightDecay': 'weight-decay',
   layers: 'layer',
   groups: 'group',
   shapes: 'shape',
@@ -61,6 +69,10 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'training.loss': 'loss',
   'training.initial': 'initial',
   'training.train': 'train',
+  'training.schedule': 'schedule',
+  'training.warmup': 'warmup',
+  'training.momentum': 'momentum',
+  'training.weightDecay': 'weight-decay',
 };
 
 /** What the options say, in the recipe's terms; checked later with everything else. */
@@ -83,7 +95,10 @@ function overrides(args: Arguments, folder: string, method: string) {
   const allocation = args.value('allocation');
   const order = args.value('order');
   const finish = args.value('finish');
-  const training = trainingWords(args);
+  const keep = parseNumber(args, 'keep');
+  const inertia = inertiaWords(args);
+  const isSparse = method === 'gsm';
+  const training = { ...trainingWords(args), ...(isSparse ? {} : inertia) };
   return {
     ...(data || evaluation || images || limit
       ? {
@@ -108,6 +123,7 @@ function overrides(args: Arguments, folder: string, method: string) {
       ...(args.flag('no-reconstruct') ? { reconstruct: false } : {}),
     },
     double: { ...(order ? { order } : {}) },
+    gsm: { ...(keep === undefined ? {} : { keep }), ...(isSparse ? inertia : {}) },
     ...(Object.keys(training).length ? { training } : {}),
     ...(args.flag('transfer') ? { transfer: {} } : {}),
     ...(target ? { target: parseTarget(target) } : {}),
@@ -122,22 +138,53 @@ function overrides(args: Arguments, folder: string, method: string) {
   };
 }
 
+/** The settings that `--preset` names. */
+function presetOf(args: Arguments): Preset['settings'] | undefined {
+  const name = args.value('preset');
+  if (name === undefined) return undefined;
+  const found = presets.find((preset) => preset.name === name);
+  if (!found) throw badUsage({ found: `--preset ${name}`, expected: expectedOf('prune', 'preset') });
+  return found.settings;
+}
+
+/** Options that a method with an optimizer of its own takes for it. */
+function inertiaWords(args: Arguments) {
+  const momentum = parseNumber(args, 'momentum');
+  const weightDecay = parseNumber(args, 'weight-decay');
+  return {
+    ...(momentum === undefined ? {} : { momentum }),
+    ...(weightDecay === undefined ? {} : { weightDecay }),
+  };
+}
+
+function parseNumber(args: Arguments, option: string): number | undefined {
+  const word = args.value(option);
+  if (word === undefined) return undefined;
+  if (word === '' || !Number.isFinite(Number(word))) {
+    throw badUsage({ found: `--${option} ${word}`, expected: 'a number' });
+  }
+  return Number(word);
+}
+
 function trainingWords(args: Arguments) {
   const epochs = parseCount(args, 'epochs');
   const batch = parseCount(args, 'batch');
   const rounds = parseCount(args, 'rounds', 1);
   const crop = parseCount(args, 'crop');
   const flips = !args.flag('no-flip');
-  const lr = args.value('lr');
+  const lr = parseNumber(args, 'lr');
+  const warmup = parseCount(args, 'warmup');
+  const schedule = args.value('schedule');
   const loss = args.value('loss') ?? (args.flag('distill') ? 'distill' : undefined);
   const train = args.value('train');
   const initial = args.value('initial');
-  if (lr !== undefined && !Number.isFinite(Number(lr))) throw badUsage({ found: `--lr ${lr}`, expected: 'a number' });
   return {
     ...(epochs === undefined ? {} : { epochs }),
     ...(batch === undefined ? {} : { batch }),
     ...(rounds === undefined ? {} : { rounds }),
-    ...(lr === undefined ? {} : { lr: Number(lr) }),
+    ...(lr === undefined ? {} : { lr }),
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(warmup === undefined ? {} : { warmup }),
     ...(loss === undefined ? {} : { loss }),
     ...(train === undefined ? {} : { train }),
     ...(initial === undefined ? {} : { initial }),

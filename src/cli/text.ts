@@ -6,6 +6,7 @@ import type {
   GroupProjection,
   Projection,
   RunResult,
+  SparsityReport,
   TrainingReport,
   TrainingTime,
 } from '../protocol/plan';
@@ -205,6 +206,7 @@ export function runText(run: RunResult, saved: { model: string; recipe: string }
   const checks = run.verification.map((check) => `${check.passed ? '✓' : '✗'} ${check.name}: ${check.detail}`);
   const notes = [
     ...(run.training ? trainingLines(run.training) : []),
+    ...(run.sparsity ? sparsityLines(run.sparsity) : []),
     ...(run.speedupNote ? [run.speedupNote] : []),
     ...run.warnings.map((warning) => `warning: ${warning}`),
   ];
@@ -219,8 +221,28 @@ export function runText(run: RunResult, saved: { model: string; recipe: string }
   ].join('\n');
 }
 
-export function trainingTimeText({ seconds, steps, secondsPerStep, trainedParams }: TrainingTime): string {
-  return `training ${count(trainedParams)} parameters takes about ${duration(seconds)}: ${steps} steps of ${(1000 * secondsPerStep).toFixed(0)} ms\n`;
+/** How few weights are left, in all and in each layer, and what setting the others to zero cost. */
+function sparsityLines({ weights, nonZero, cut, decayExponent, accuracy, layers }: SparsityReport): string[] {
+  const rows = layers.map((layer) => [
+    layer.layer,
+    count(layer.weights),
+    String(layer.nonZero),
+    layer.weights ? percent(1 - layer.nonZero / layer.weights) : '',
+    layer.pruned ? '' : 'left alone',
+  ]);
+  const of = (value: number | null): string => (value === null ? 'unknown' : percent(value));
+  return [
+    `${nonZero} of ${weights} weights are not zero: ${(weights / Math.max(1, nonZero)).toFixed(1)} times fewer.`,
+    `What was set to zero had ${(100 * cut).toPrecision(3)} % of the weights' norm (decay E = ${decayExponent.toFixed(1)}); accuracy ${of(accuracy.trained)} before, ${of(accuracy.masked)} after.`,
+    'Zeros make the file neither smaller nor the model faster by themselves.',
+    '',
+    table(['layer', 'weights', 'not zero', 'sparsity', ''], rows, [1, 2, 3]),
+    '',
+  ];
+}
+
+export function trainingTimeText({ seconds, steps, secondsPerStep, trainedParams, warning }: TrainingTime): string {
+  return `${warning ? `warning: ${warning}\n` : ''}training ${count(trainedParams)} parameters takes about ${duration(seconds)}: ${steps} steps of ${(1000 * secondsPerStep).toFixed(0)} ms\n`;
 }
 
 const duration = (seconds: number): string =>

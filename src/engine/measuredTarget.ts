@@ -8,7 +8,7 @@ import { latencyNotReachable, shapesUnknown } from '../errors';
 import { writeOnnx } from '../formats/onnx/write';
 import type { Graph } from '../graph/graph';
 import type { LatencyFacts } from '../protocol/facts';
-import type { PruneSettings } from '../protocol/recipe';
+import { hasTarget, type PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { channelBlock } from '../runtime/channelBlock';
 import { measureLatency } from '../runtime/latency';
@@ -33,7 +33,7 @@ const LEARNING = 0.5;
 export async function measuredSettings(scene: Scene, context: RequestContext): Promise<PruneSettings> {
   const { settings, base, session } = scene;
   const { kind, value } = settings.target;
-  if ((kind !== 'latency' && kind !== 'milliseconds') || settings.method === 'fine-tune') return settings;
+  if ((kind !== 'latency' && kind !== 'milliseconds') || !hasTarget(settings)) return settings;
   const options = { ...session, seconds: SECONDS, signal: context.signal };
   const timing = await timingFeeds(base, options);
   if (!timing) throw shapesUnknown({ reason: base.shapes.reason ?? 'they are not known' });

@@ -43,6 +43,7 @@ export async function planFor(
 ): Promise<AnyPlan> {
   switch (settings.method) {
     case 'basis':
+    case 'gsm':
     case 'fine-tune': {
       const calibrated = known.calibration(opened, settings, folder);
       const energies = calibrated ? null : await known.weightEnergies(opened, settings);

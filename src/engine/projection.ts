@@ -1,5 +1,5 @@
 /** Projections: what settings would do to a model, from what is known of its bases. */
-import type { PruneSettings } from '../protocol/recipe';
+import { hasTarget, type PruneSettings } from '../protocol/recipe';
 import { type BasisPlan, planBasis } from '../prune/basis';
 import type { LayerShape } from '../prune/cost';
 import { hasPlainBias } from '../surgery/factorize';
@@ -44,11 +44,12 @@ export function projectPlan(
       uses: opened.uses,
       basis,
     },
-    settings.method === 'fine-tune' ? uncut(settings) : settings,
+    hasTarget(settings) ? settings : uncut(settings),
   );
 }
 
 /** Settings that ask for nothing to be pruned. */
 function uncut(settings: PruneSettings): PruneSettings {
-  return { ...settings, target: { kind: 'macs', value: 1 }, layers: [], protect: [] };
+  const protect = settings.method === 'gsm' ? settings.protect : [];
+  return { ...settings, target: { kind: 'macs', value: 1 }, layers: [], protect };
 }

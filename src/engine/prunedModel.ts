@@ -1,9 +1,9 @@
 /** One round of pruning: calibrate, plan, decompose, fit again, train. */
 import { existsSync } from 'node:fs';
-import { dataNeeded } from '../errors';
+import { dataNeeded, trainingNeeded } from '../errors';
 import { serializeGraph } from '../formats/onnx/serialize';
 import type { Graph, GraphNode } from '../graph/graph';
-import type { Check, Projection, TrainingReport } from '../protocol/plan';
+import type { Check, Projection, SparsityReport, TrainingReport } from '../protocol/plan';
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { isMeasured } from '../prune/basis';
@@ -13,11 +13,13 @@ import { channelGroups, planOfChannels } from './channels';
 import { cutChannels } from './cutChannels';
 import { type Decomposed, decompose, untouched } from './decompose';
 import type { ChannelsLeft, FitTarget } from './fitTarget';
+import { type Decay, decayOf, sparseRule, sparsityReport, sparsityWarnings } from './gsm';
 import { type Inputs, scoreOf } from './inputs';
 import type { OpenedModel } from './models';
 import { projectPlan } from './projection';
-import { learningRequest, type Scene, wantsImages, within } from './scene';
+import { learningRequest, type Scene, trainingOf, wantsImages, within } from './scene';
 import { type Trained, trainPruned } from './train';
+import { stepsPerEpoch } from './trainingData';
 
 export interface Pruned {
   /** The model that the cuts apply to. */
@@ -32,6 +34,10 @@ export interface Pruned {
   /** What was proved on the way. */
   readonly checks: readonly Check[];
   readonly training: TrainingReport | null;
+  /** Of a method that sets single weights to zero. */
+  readonly sparsity?: SparsityReport;
+  /** For people. */
+  readonly warnings?: readonly string[];
 }
 
 /** Parts of a round and their share of its time. */
@@ -65,6 +71,9 @@ export async function prunedModel(
   // Later rounds go on from what the first one trained.
   const startsAnew = training.initial === 'random' && from === base;
   const decomposed = startsAnew ? withGraph(cut, initialize(cut.graph, { seed: settings.seed })) : cut;
+  const sparse = sparseRule(from.layers, settings);
+  const decay = sparse && decayOf(training, settings.gsm, stepsPerEpoch(inputs, training));
+  if (decay?.warning) context.progress({ phase: 'check', message: decay.warning, fraction: null });
   const untrained = evaluation && (await accuracyOf(decomposed.graph, scene, evaluation, context));
   const resume = scene.resume && (existsSync(scene.checkpoint) || !scene.stages.some);
   const trained = await trainPruned(
@@ -79,9 +88,11 @@ export async function prunedModel(
       part: name,
       resume,
       pause: tools.pause,
+      sparse,
     },
     within(context, shares.train),
   );
+  const sparsity = trained.masked && decay && (await zerosOf(trained, trained.masked, decay, scene, context));
   return {
     from,
     projection,
@@ -90,7 +101,23 @@ export async function prunedModel(
     left,
     checks,
     training: { ...trained.report, untrained },
+    ...(sparsity
+      ? { sparsity, warnings: [...(decay?.warning ? [decay.warning] : []), ...sparsityWarnings(sparsity)] }
+      : {}),
   };
+}
+
+/** What became zero, and how good the model was before. */
+async function zerosOf(
+  { graph }: Trained,
+  masked: NonNullable<Trained['masked']>,
+  { exponent }: Decay,
+  scene: Scene,
+  context: RequestContext,
+): Promise<SparsityReport> {
+  const { evaluation } = scene;
+  const accuracy = evaluation && (await accuracyOf(masked.before, scene, evaluation, context));
+  return sparsityReport(graph, masked, exponent, accuracy);
 }
 
 interface Surgery {
@@ -116,6 +143,9 @@ function surgery(
   shares: Shares,
 ): Promise<Surgery> {
   switch (settings.method) {
+    case 'gsm':
+      if (!trainingOf(settings)) throw trainingNeeded({ method: 'gsm' });
+      return unpruned(scene, site);
     case 'fine-tune':
       return unpruned(scene, site);
     case 'channel':
@@ -199,7 +229,7 @@ export async function accuracyOf(
   most?: number,
 ): Promise<number | null> {
   if (!evaluation.dataset.labelled) return null;
-  progress({ phase: 'evaluate', message: 'Evaluating before training', fraction: null });
+  progress({ phase: 'evaluate', message: 'Evaluating the model in memory', fraction: null });
   const session = await createSession(serializeGraph(graph, base.model.metadata), {
     ...options,
     label: 'the pruned model',

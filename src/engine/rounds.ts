@@ -90,7 +90,7 @@ function stepsOf(settings: PruneSettings, share: number): Step[] {
       ? [channel, basis]
       : [{ ...basis, name: 'bases-first', share: bases, trains: double.trainBetween }, channel, basis];
   }
-  const rounds = trainingOf(settings)?.rounds ?? 1;
+  const rounds = method === 'gsm' ? 1 : (trainingOf(settings)?.rounds ?? 1);
   return Array.from({ length: rounds }, (_, i) => {
     return { name: `round-${i + 1}`, method, share: share ** ((i + 1) / rounds), trains: true };
   });

@@ -8,7 +8,7 @@ import { dataNeeded, modelChanged } from '../errors';
 import { writeOnnx } from '../formats/onnx/write';
 import type { AccuracyFacts } from '../protocol/facts';
 import type { BeforeAfter, RunResult } from '../protocol/plan';
-import type { PruneSettings } from '../protocol/recipe';
+import { hasTarget, type PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { DeviceId } from '../runtime/session';
 import type { Tensor } from '../tensor/tensor';
@@ -88,6 +88,8 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       reference,
       checks,
       training: report,
+      sparsity,
+      warnings,
     } = await (searchesAccuracy(settings) ? pruneToDrop : pruneInRounds)(scene, within(context, shares.prune));
     const projection = { ...found, before: base.facts.totals };
     context.signal.throwIfAborted();
@@ -104,6 +106,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       totals: projection.after,
       shapes: settings.shapes,
       feeds,
+      sparsity,
     });
     const accuracy = await evaluateBoth(
       base.model.path,
@@ -136,10 +139,14 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       speedupNote: timing?.note ?? null,
       verification: [...checks, ...verification],
       ...(report ? { training: report } : {}),
+      ...(sparsity
+        ? { sparsity: { ...sparsity, accuracy: { ...sparsity.accuracy, masked: accuracy?.[1].accuracy ?? null } } }
+        : {}),
       seconds: (performance.now() - started) / 1000,
       device,
       warnings: [
         projection.shortfall,
+        ...(warnings ?? []),
         ...(projection.unmatched ?? []).map((glob) => `No layer matches '${glob}': that setting changed nothing.`),
         accuracy?.[0].warning ?? null,
         training && accuracy && evaluation === inputs ? SEEN_IN_TRAINING : null,
@@ -156,8 +163,8 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
   }
 }
 
-function searchesAccuracy({ target, method }: PruneSettings): boolean {
-  return target.kind === 'drop' && method !== 'fine-tune';
+function searchesAccuracy(settings: PruneSettings): boolean {
+  return settings.target.kind === 'drop' && hasTarget(settings);
 }
 
 const SEEN_IN_TRAINING =

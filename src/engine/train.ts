@@ -11,6 +11,7 @@ import { type Checkpoint, readCheckpoint, type TrainingRecord } from '../train/c
 import { type PauseGate, train } from '../train/loop';
 import { type PreparedModel, withTrained } from '../train/prepare';
 import type { TrainingProgram } from '../train/program';
+import { type Masked, maskedBySize } from '../train/sparseMomentum';
 import { dataOf, imagesPerEpoch } from './trainingData';
 import { scheduleOf } from './trainingOptions';
 import { type ProgramRequest, prepare, programOf, type Reference, referenceOf, trainedParams } from './trainingProgram';
@@ -32,6 +33,8 @@ export interface Trained {
   /** The network as the training program ran it, with the same values: the candidate must give the same outputs. */
   readonly reference: Reference;
   readonly report: Omit<TrainingReport, 'untrained'>;
+  /** Of a training after which weights were set to zero: what was, and the graph before. */
+  readonly masked?: Omit<Masked, 'tensors'> & { readonly before: Graph };
 }
 
 /**
@@ -48,8 +51,11 @@ export async function trainPruned(request: TrainingRequest, context: RequestCont
     const started = performance.now();
     const record = await runTraining(program, prepared, request, context);
     const seconds = (performance.now() - started) / 1000;
-    const tensors = program.tensors();
+    const trained = program.tensors();
+    const masked = request.sparse && maskedBySize(trained, program.slots, request.sparse);
+    const tensors = masked?.tensors ?? trained;
     const graph = withTrained(decomposed.graph, prepared.stored(tensors));
+    const before = masked && withTrained(decomposed.graph, prepared.stored(trained));
     return {
       graph,
       reference: referenceOf(graph, prepared, tensors, request),
@@ -60,6 +66,7 @@ export async function trainPruned(request: TrainingRequest, context: RequestCont
         imagesPerSecond: (training.epochs * imagesPerEpoch(inputs, training)) / seconds,
         trainedParams: trainedParams(prepared),
       },
+      ...(masked && before ? { masked: { ...masked, before } } : {}),
     };
   } finally {
     await program.release();
@@ -133,9 +140,13 @@ function timeLeft(seconds: number | null): string {
 }
 
 /** Changes with anything that makes another training of it; starts with what identifies the run. */
-function fingerprintOf({ run, part, settings: { training } }: TrainingRequest, { trainables }: PreparedModel): string {
+function fingerprintOf(
+  { run, part, settings: { training }, sparse }: TrainingRequest,
+  { trainables }: PreparedModel,
+): string {
+  const rule = sparse && { ...sparse, exempt: [...(sparse.exempt ?? [])] };
   return `${run}/${createHash('sha256')
-    .update(JSON.stringify([part, training, trainables]))
+    .update(JSON.stringify([part, training, trainables, ...(rule ? [rule] : [])]))
     .digest('hex')}`;
 }
 

@@ -13,12 +13,18 @@ export function imagesPerEpoch({ dataset }: Inputs, { images }: TrainingSettings
   return Math.min(images ?? dataset.length, dataset.length);
 }
 
+/** Steps of an epoch when every image can be read. */
+export function stepsPerEpoch(inputs: Inputs, training: TrainingSettings): number {
+  const images = imagesPerEpoch(inputs, training);
+  return inputs.fixedBatch ? Math.floor(images / inputs.fixedBatch) : Math.ceil(images / training.batch);
+}
+
 /** @throws UserError `too-few-images` when they do not fill one batch of a model with a fixed batch size */
 export function dataOf(inputs: Inputs, settings: ProgramRequest['settings'], prepared: PreparedModel): TrainingData {
   const { training, seed } = settings;
   const images = imagesPerEpoch(inputs, training);
   const batch = inputs.fixedBatch ?? training.batch;
-  const batchesPerEpoch = inputs.fixedBatch ? Math.floor(images / batch) : Math.ceil(images / batch);
+  const batchesPerEpoch = stepsPerEpoch(inputs, training);
   if (images === 0) throw dataNeeded({ what: 'training' });
   if (batchesPerEpoch === 0) throw tooFewImages({ path: inputs.dataset.path, found: images, expected: batch });
   const reads = new Set(prepared.graph.inputs.map(({ name }) => name));

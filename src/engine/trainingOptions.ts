@@ -6,7 +6,7 @@ import { constant, cosine, type Schedule, steps, withWarmup } from '../train/sch
 /** A model that learns classes of its own has no teacher. */
 export function withLoss({ method, transfer }: PruneSettings, training: TrainingSettings): TrainingSettings {
   if (training.loss !== 'auto') return training;
-  return { ...training, loss: method === 'fine-tune' || transfer ? 'labels' : 'distill' };
+  return { ...training, loss: method === 'fine-tune' || method === 'gsm' || transfer ? 'labels' : 'distill' };
 }
 
 /** Statistics of weights that were drawn at random are worth nothing. */
@@ -31,7 +31,7 @@ export function optimizerOf({ optimizer, momentum, nesterov }: TrainingSettings)
   return optimizer === 'adamw' ? adamW() : sgd({ momentum, nesterov });
 }
 
-export function scheduleOf({ schedule, warmup }: TrainingSettings): Schedule {
-  const base = { cosine, constant, step: steps([0.5, 0.75], 0.1) }[schedule];
+export function scheduleOf({ schedule, milestones, warmup }: TrainingSettings): Schedule {
+  const base = { cosine, constant, step: steps(milestones, 0.1) }[schedule];
   return warmup > 0 ? withWarmup(warmup, base) : base;
 }

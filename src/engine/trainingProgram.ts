@@ -11,6 +11,7 @@ import { estimateStatistics } from '../train/normalization';
 import { objectiveOf } from '../train/objective';
 import { type PreparedModel, prepareModel } from '../train/prepare';
 import { buildProgram, type TrainingProgram } from '../train/program';
+import { type SparseMomentum, sparseMomentum } from '../train/sparseMomentum';
 import { specialize } from '../train/specialize';
 import type { Decomposed } from './decompose';
 import { givenShapes, type Inputs } from './inputs';
@@ -24,6 +25,8 @@ export interface ProgramRequest {
   readonly settings: PruneSettings & { readonly training: TrainingSettings };
   readonly inputs: Inputs;
   readonly session: SessionOptions;
+  /** The rule of a method that trains in its own way. */
+  readonly sparse?: SparseMomentum;
 }
 
 /** Images for statistics that are measured again. */
@@ -106,7 +109,7 @@ function innerValues({ graph, owners }: Decomposed): string[] {
 
 export function programOf(
   prepared: PreparedModel,
-  { settings, session, inputs }: ProgramRequest,
+  { settings, session, inputs, sparse }: ProgramRequest,
 ): Promise<TrainingProgram> {
   const { training } = settings;
   return buildProgram({
@@ -115,7 +118,7 @@ export function programOf(
     trainables: prepared.trainables,
     tracked: prepared.tracked,
     objective: objectiveOf(prepared, { ...training, loss: lossOf(training) }),
-    optimizer: optimizerOf(training),
+    optimizer: sparse ? sparseMomentum(sparse) : optimizerOf(training),
     weightDecay: training.weightDecay,
     clip: training.clip === 0 ? undefined : training.clip,
     shapes: settings.shapes ?? { [inputs.input]: inputs.shape },

@@ -5,13 +5,16 @@ import type { TrainingTime } from '../protocol/plan';
 import { type PruneSettings, type TrainingSettings, trainingSchema } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { SessionOptions } from '../runtime/session';
+import type { SparseMomentum } from '../train/sparseMomentum';
 import type { Decomposed } from './decompose';
+import { decayOf, sparseRule } from './gsm';
 import { openInputs } from './inputs';
 import type { OpenedModel } from './models';
 import type { AnyPlan } from './planning';
 import { learnsAnew } from './scene';
 import { shapedLike } from './shaped';
 import { timeTraining } from './train';
+import { stepsPerEpoch } from './trainingData';
 import { withLoss } from './trainingOptions';
 import { headTraining, newClassifier } from './transfer';
 
@@ -35,8 +38,9 @@ export async function trainingTime(
   const training = settings.training ?? trainingSchema.parse({});
   const inputs = await openInputs(opened, path.resolve(folder, data.path), data.preprocessing, learnsAnew(settings));
   try {
-    const measured = (decomposed: Decomposed, part: TrainingSettings): Promise<TrainingTime> =>
-      timeTraining({ opened, decomposed, settings: { ...settings, training: part }, inputs, session }, context);
+    const measured = (decomposed: Decomposed, part: TrainingSettings, sparse?: SparseMomentum): Promise<TrainingTime> =>
+      timeTraining({ opened, decomposed, settings: { ...settings, training: part }, inputs, session, sparse }, context);
+    const sparse = sparseRule(opened.layers, settings);
     const parts: { time: TrainingTime; times: number }[] = [];
     if (transfer) {
       const time = await measured(
@@ -49,14 +53,19 @@ export async function trainingTime(
       const decomposed = shapedLike(planned);
       // A classifier's size makes no difference that could be measured: the old one stands in for a new one.
       const loss = transfer ? 'distill' : withLoss(settings, training).loss;
-      parts.push({ time: await measured(decomposed, { ...training, loss }), times: training.rounds });
+      parts.push({
+        time: await measured(decomposed, { ...training, loss }, sparse),
+        times: sparse ? 1 : training.rounds,
+      });
     }
     const main = parts.at(-1)?.time;
     if (!main) throw dataNeeded({ what: 'training' });
+    const warning = sparse && decayOf(training, settings.gsm, stepsPerEpoch(inputs, training)).warning;
     return {
       ...main,
       seconds: parts.reduce((sum, { time, times }) => sum + times * time.seconds, 0),
       steps: parts.reduce((sum, { time, times }) => sum + times * time.steps, 0),
+      ...(warning ? { warning } : {}),
     };
   } finally {
     await inputs.close();

@@ -10,11 +10,12 @@ import { type Graph, type ModelMetadata, standardOpset, type ValueInfo } from '.
 import { producers } from '../graph/order';
 import { seededRandom } from '../linalg/random';
 import type { Totals } from '../protocol/facts';
-import type { Check } from '../protocol/plan';
+import type { Check, SparsityReport } from '../protocol/plan';
 import { createSession } from '../runtime/session';
 import { dummyInputs } from '../runtime/shapes';
 import { type DataType, isFloatType } from '../tensor/dtype';
 import { fromFloat, type Tensor, toFloat64 } from '../tensor/tensor';
+import { sameZeros } from './gsm';
 import { OpenModels } from './models';
 
 /** Largest difference of outputs, relative to the largest output: sums in another order, with the weights' precision. */
@@ -28,6 +29,8 @@ export interface Expected {
   readonly totals: Totals;
   readonly shapes: Readonly<Record<string, readonly number[]>> | undefined;
   readonly feeds: Readonly<Record<string, Tensor>> | null;
+  /** What was counted of the zeros of a sparse model. */
+  readonly sparsity?: SparsityReport;
 }
 
 /** @throws UserError `verification-failed`, naming the check and what it found */
@@ -39,6 +42,7 @@ export async function verifyCandidate(path: string, expected: Expected): Promise
       samePorts(expected.original, candidate.model),
       sameMetadata(expected.original, candidate.model),
       ...sameCounts(expected.totals, candidate.facts.totals),
+      ...(expected.sparsity ? [sameZeros(candidate.layers, expected.sparsity)] : []),
     ];
     checks.forEach(requirePassed);
     if (!expected.feeds) return checks;

@@ -110,6 +110,31 @@ export interface BeforeAfter {
   readonly latency: LatencyFacts | null;
 }
 
+/** What unstructured pruning left of a layer's weight. */
+export interface LayerSparsity {
+  readonly layer: string;
+  readonly weights: number;
+  /** Weights that are not zero. */
+  readonly nonZero: number;
+  /** Whether its weights could become zero at all. */
+  readonly pruned: boolean;
+}
+
+/** What a run did that set single weights to zero. */
+export interface SparsityReport {
+  /** Weights that could become zero, and those of them that did not. */
+  readonly weights: number;
+  readonly nonZero: number;
+  /** ‖weights that were set to zero‖ / ‖weights‖, before they were. */
+  readonly cut: number;
+  /** e to the minus this is what became of a weight that took no gradient at all. */
+  readonly decayExponent: number;
+  /** Accuracy on the evaluation images before weights were set to zero, and after; null without labels. */
+  readonly accuracy: { readonly trained: number | null; readonly masked: number | null };
+  /** In graph order. */
+  readonly layers: readonly LayerSparsity[];
+}
+
 export interface LayerLatency {
   readonly layer: string;
   /** Median milliseconds spent in the layer's node(s); null where the runtime fused them away. */
@@ -133,6 +158,8 @@ export interface RunResult {
   readonly verification: readonly Check[];
   /** Absent when nothing was trained. */
   readonly training?: TrainingReport;
+  /** Of a method that sets single weights to zero. */
+  readonly sparsity?: SparsityReport;
   readonly seconds: number;
   readonly device: string;
   readonly warnings: readonly string[];
@@ -175,6 +202,8 @@ export interface TrainingProgress {
   readonly imagesPerSecond: number;
   /** For the rest of the training; null until a few steps were measured. */
   readonly secondsLeft: number | null;
+  /** Norm of the weights that would be set to zero now, relative to that of all; of methods that do that. */
+  readonly cut?: number;
 }
 
 /** What a training would cost, measured before it starts. */
@@ -184,6 +213,8 @@ export interface TrainingTime {
   readonly secondsPerStep: number;
   /** Elements of trained tensors. */
   readonly trainedParams: number;
+  /** Why the training would not do what it is for, for people; absent when nothing speaks against it. */
+  readonly warning?: string;
 }
 
 /** What training did, for charts and reports. */

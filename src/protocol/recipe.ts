@@ -173,6 +173,34 @@ export const doubleOptionsSchema = z
   })
   .strict();
 
+export const gsmOptionsSchema = z
+  .object({
+    keep: z
+      .number()
+      .gt(0)
+      .max(1)
+      .default(0.1)
+      .describe(
+        'Share of the weights of all convolutions and dense layers together that stay; the others become zero. How many that is in each layer comes out of the training.',
+      ),
+    momentum: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0.98)
+      .describe(
+        'Instead of the training’s momentum and optimizer. The nearer to 1, the faster weights decay that take no gradient; 0.98 or 0.99.',
+      ),
+    weightDecay: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(5e-4)
+      .describe('Instead of the training’s: it is what drives weights to zero that take no gradient.'),
+    nesterov: z.boolean().default(false).describe('Nesterov’s form of the momentum.'),
+  })
+  .strict();
+
 export const groupOverrideSchema = z
   .object({
     match: z.string().min(1).max(1024).describe('Name of a group of coupled channels (its first layer), or a glob.'),
@@ -221,7 +249,7 @@ export const trainingSchema = z
       .enum(['auto', 'labels', 'distill', 'match'])
       .default('auto')
       .describe(
-        'labels: cross-entropy. distill: the original model’s class probabilities, no labels needed. match: its outputs as numbers. auto: distill; for fine-tuning and new classifiers, labels.',
+        'labels: cross-entropy. distill: the original model’s class probabilities, no labels needed. match: its outputs as numbers. auto: distill; for fine-tuning, gsm and new classifiers, labels.',
       ),
     labelShare: z
       .number()
@@ -246,7 +274,12 @@ export const trainingSchema = z
     schedule: z
       .enum(['cosine', 'step', 'constant'])
       .default('cosine')
-      .describe('How the learning rate falls; step: to a tenth after a half and after three quarters.'),
+      .describe('How the learning rate falls; step: to a tenth at each milestone.'),
+    milestones: z
+      .array(z.number().gt(0).lt(1))
+      .max(100)
+      .default([0.5, 0.75])
+      .describe('When the step schedule lowers the learning rate: shares of the training.'),
     warmup: z.int().min(0).max(1_000_000).default(0).describe('Steps in which the learning rate rises from near 0.'),
     images: z
       .int()
@@ -313,9 +346,9 @@ export const recipeSchema = z
       .describe('Sizes for inputs with free dimensions, e.g. { "input": [1, 3, 224, 224] }.'),
     data: dataSchema.optional(),
     method: z
-      .enum(['basis', 'channel', 'double', 'fine-tune'])
+      .enum(['basis', 'channel', 'double', 'gsm', 'fine-tune'])
       .describe(
-        'basis: fewer bases per layer. channel: fewer channels, in groups that belong together. double: both, one after the other. fine-tune: training alone, nothing is pruned.',
+        'basis: fewer bases per layer. channel: fewer channels, in groups that belong together. double: both, one after the other. gsm: single weights all over the model become zero while it trains (global sparse momentum). fine-tune: training alone, nothing is pruned.',
       ),
     transfer: transferSchema
       .optional()
@@ -323,6 +356,7 @@ export const recipeSchema = z
     basis: basisOptionsSchema.prefault({}),
     channel: channelOptionsSchema.prefault({}),
     double: doubleOptionsSchema.prefault({}),
+    gsm: gsmOptionsSchema.prefault({}),
     target: targetSchema,
     training: trainingSchema.optional().describe('Training after pruning, to recover accuracy.'),
     multiple: z
@@ -358,12 +392,17 @@ export type TransferSettings = z.infer<typeof transferSchema>;
 export type TrainingSettings = z.infer<typeof trainingSchema>;
 export type ChannelOptions = z.infer<typeof channelOptionsSchema>;
 export type DoubleOptions = z.infer<typeof doubleOptionsSchema>;
+export type GsmOptions = z.infer<typeof gsmOptionsSchema>;
 export type GroupOverride = z.infer<typeof groupOverrideSchema>;
 export type BasisOptions = z.infer<typeof basisOptionsSchema>;
 export type PreprocessingInput = z.infer<typeof preprocessingSchema>;
 
 /** The part of a recipe that the editor lets users tweak: everything but the model and the results. */
 export type PruneSettings = Omit<Recipe, '$schema' | 'version' | 'model' | 'results'>;
+/** Methods that change the model by training alone: no target says how much of it stays. */
+export function hasTarget({ method }: Pick<PruneSettings, 'method'>): boolean {
+  return method !== 'fine-tune' && method !== 'gsm';
+}
 export const settingsSchema = recipeSchema.omit({ $schema: true, version: true, model: true, results: true });
 
 export const datasetSchema = z

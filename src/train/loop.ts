@@ -121,6 +121,7 @@ export async function train(program: TrainingProgram, options: TrainingOptions):
           rate: lr,
           imagesPerSecond: clock.imagesPerSecond(),
           secondsLeft: clock.secondsFor(steps - step - 1),
+          ...(result.cut === undefined ? {} : { cut: result.cut }),
         });
         if (pause?.paused) {
           save();

@@ -6,6 +6,7 @@
  * norm: Pascanu, Mikolov and Bengio, 2013.
  */
 import type { GraphBuilder, Operand } from '../graph/builder';
+import type { Slot } from './program';
 
 /** What an update reads; vectors are [P]. */
 export interface UpdateInputs {
@@ -26,6 +27,24 @@ export interface Optimizer {
   readonly states: readonly string[];
   /** Emits the update. */
   update(g: GraphBuilder, inputs: UpdateInputs): { parameters: string; states: readonly string[] };
+}
+
+/** What an optimizer outside the graph reads and changes; vectors are [P]. */
+export interface VectorStep {
+  readonly parameters: Float32Array;
+  /** After clipping; not changed. */
+  readonly gradient: Float32Array;
+  /** One vector for each of {@link VectorOptimizer.states}. */
+  readonly states: readonly Float32Array[];
+  readonly rate: number;
+}
+
+/** An optimizer that changes the vectors themselves when the graph has given their gradient. */
+export interface VectorOptimizer {
+  /** Names of the vectors that are carried from step to step; they start at zero. */
+  readonly states: readonly string[];
+  /** @returns what a step does; `cut` is {@link StepResult.cut} */
+  start(slots: readonly Slot[]): (step: VectorStep) => { readonly cut?: number };
 }
 
 /**

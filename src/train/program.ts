@@ -12,7 +12,7 @@ import type { InputShapes } from '../runtime/shapes';
 import { elementCount } from '../tensor/dtype';
 import { float32Tensor, type Tensor, toFloat32 } from '../tensor/tensor';
 import { buildGradient } from './autodiff';
-import { clipped, norm, type Optimizer } from './optimizers';
+import { clipped, norm, type Optimizer, type VectorOptimizer } from './optimizers';
 import { specialize } from './specialize';
 import type { Trainable } from './trainable';
 
@@ -41,8 +41,8 @@ export interface ProgramSpec {
   readonly trainables: readonly Trainable[];
   readonly tracked?: readonly TrackedTensor[];
   objective(g: GraphBuilder): Objective;
-  readonly optimizer: Optimizer;
-  /** Weight decay of the trainables that decay. */
+  readonly optimizer: Optimizer | VectorOptimizer;
+  /** Weight decay of the trainables that decay; an optimizer outside the graph has its own. */
   readonly weightDecay?: number;
   /** Largest norm of the whole gradient. */
   readonly clip?: number;
@@ -58,6 +58,8 @@ export interface StepResult {
   readonly hits: number | null;
   /** Norm of the gradient before clipping. */
   readonly norm: number;
+  /** Of weights that are to become zero: their norm relative to that of all weights, as of late. */
+  readonly cut?: number;
 }
 
 /** All that changes in training: the vectors by name. */
@@ -87,11 +89,14 @@ export interface Slot {
   readonly dims: readonly number[];
   readonly vector: 'parameters' | 'tracked';
   readonly offset: number;
+  /** Whether it is a weight, to which weight decay applies. */
+  readonly decays: boolean;
 }
 
 const RATE = 'training/rate';
 const STEP = 'training/step';
 const NORM = 'training/norm';
+const GRADIENT = 'training/gradient';
 
 /**
  * @throws UserError `no-gradient`, `shapes-unknown`, `model-does-not-load`, `device-failed`
@@ -107,8 +112,10 @@ export async function buildProgram(spec: ProgramSpec): Promise<TrainingProgram> 
 
 interface Vector {
   readonly name: string;
-  readonly input: string;
-  readonly output: string;
+  /** null of a state that the graph does not see. */
+  readonly input: string | null;
+  /** null where the graph does not change it. */
+  readonly output: string | null;
   readonly size: number;
 }
 
@@ -120,6 +127,8 @@ interface TrainingGraph {
   readonly loss: string;
   readonly hits: string | undefined;
   readonly norm: string;
+  /** The gradient of all parameters; null where the graph applies it itself. */
+  readonly gradient: string | null;
 }
 
 /** The whole program as a graph. */
@@ -149,35 +158,35 @@ export async function trainingGraph(spec: ProgramSpec): Promise<TrainingGraph> {
   const step = declared(g, STEP);
   const length = norm(g, gradient);
   const limited = spec.clip ? clipped(g, gradient, length, spec.clip) : gradient;
-  const stateNames = spec.optimizer.states;
-  const states = stateNames.map((name) => declared(g, `training/state/${name}`));
-  const updated = spec.optimizer.update(g, {
-    parameters: parameters.vector,
-    gradient: limited,
-    states,
-    rate,
-    decay: decayOf(g, trained, spec.weightDecay ?? 0),
-    step,
-  });
   const output = (value: string, name: string): string => {
     g.nodes.push(makeNode('Identity', [value], [name]));
     return name;
   };
   const size = total(trained);
-  const vectors: Vector[] = [
-    {
-      name: 'parameters',
-      input: parameters.vector,
-      output: output(updated.parameters, 'training/parameters/next'),
-      size,
-    },
-    ...stateNames.map((name, i) => ({
-      name,
-      input: states[i],
-      output: output(updated.states[i], `training/state/${name}/next`),
-      size,
-    })),
-  ];
+  const { optimizer } = spec;
+  const vectors: Vector[] = [];
+  let gradientOutput: string | null = null;
+  if ('update' in optimizer) {
+    const states = optimizer.states.map((name) => declared(g, `training/state/${name}`));
+    const updated = optimizer.update(g, {
+      parameters: parameters.vector,
+      gradient: limited,
+      states,
+      rate,
+      decay: decayOf(g, trained, spec.weightDecay ?? 0),
+      step,
+    });
+    const next = output(updated.parameters, 'training/parameters/next');
+    vectors.push({ name: 'parameters', input: parameters.vector, output: next, size });
+    for (const [i, name] of optimizer.states.entries()) {
+      const next = output(updated.states[i], `training/state/${name}/next`);
+      vectors.push({ name, input: states[i], output: next, size });
+    }
+  } else {
+    gradientOutput = output(limited, GRADIENT);
+    vectors.push({ name: 'parameters', input: parameters.vector, output: null, size });
+    for (const name of optimizer.states) vectors.push({ name, input: null, output: null, size });
+  }
   if (tracked.length) {
     const next = packed(
       g,
@@ -195,13 +204,14 @@ export async function trainingGraph(spec: ProgramSpec): Promise<TrainingGraph> {
     nodes: [...g.nodes.slice(0, unpacking), ...differentiated.nodes, ...g.nodes.slice(unpacking)],
     inputs: [
       ...differentiated.inputs.filter(({ name }) => !removed.has(name)),
-      ...vectors.map(({ input, size: n }): ValueInfo => ({ name: input, dtype: 'float32', shape: [n] })),
+      ...vectors.flatMap(({ input, size: n }) => (input ? [vectorInfo(input, n)] : [])),
       { name: RATE, dtype: 'float32', shape: [] },
       { name: STEP, dtype: 'float32', shape: [] },
     ],
     outputs: [
       ...scalarOutputs.map((name): ValueInfo => ({ name, dtype: 'float32', shape: [] })),
-      ...vectors.map(({ output: name, size: n }): ValueInfo => ({ name, dtype: 'float32', shape: [n] })),
+      ...vectors.flatMap(({ output: name, size: n }) => (name ? [vectorInfo(name, n)] : [])),
+      ...(gradientOutput ? [vectorInfo(gradientOutput, size)] : []),
     ],
     valueInfo: [],
     initializers: new Map([...differentiated.initializers, ...g.initializers].filter(([name]) => !removed.has(name))),
@@ -210,11 +220,22 @@ export async function trainingGraph(spec: ProgramSpec): Promise<TrainingGraph> {
     graph: withoutUnusedInputs(graph, [STEP, RATE]),
     metadata: forward.metadata,
     vectors,
-    slots: [...slotsOf(trained, 'parameters'), ...slotsOf(tracked, 'tracked')],
+    slots: [
+      ...slotsOf(trained, 'parameters'),
+      ...slotsOf(
+        tracked.map(({ name, dims }) => ({ name, dims, decays: false })),
+        'tracked',
+      ),
+    ],
     loss: objective.loss,
     hits: objective.hits,
     norm: normOutput,
+    gradient: gradientOutput,
   };
+}
+
+function vectorInfo(name: string, size: number): ValueInfo {
+  return { name, dtype: 'float32', shape: [size] };
 }
 
 /** The model with the nodes of the objective; its outputs are loss and hits, and what is tracked. */
@@ -284,10 +305,10 @@ function total(tensors: readonly { dims: readonly number[] }[]): number {
   return tensors.reduce((sum, { dims }) => sum + elementCount(dims), 0);
 }
 
-function slotsOf(tensors: readonly { name: string; dims: readonly number[] }[], vector: Slot['vector']): Slot[] {
+function slotsOf(tensors: readonly Trainable[], vector: Slot['vector']): Slot[] {
   let offset = 0;
-  return tensors.map(({ name, dims }) => {
-    const slot = { name, dims, vector, offset };
+  return tensors.map(({ name, dims, decays }) => {
+    const slot = { name, dims, vector, offset, decays };
     offset += elementCount(dims);
     return slot;
   });
@@ -303,9 +324,12 @@ type Buffers = Record<string, Float32Array>;
 
 class Program implements TrainingProgram {
   readonly slots: readonly Slot[];
-  /** The vectors as they are, and the ones the next step writes to. */
+  /** The vectors as they are, and the ones that the graph writes to in the next step. */
   private current: Buffers;
   private spare: Buffers;
+  /** The rest of a step, of an optimizer outside the graph. */
+  private readonly outside: { readonly gradient: Float32Array; apply: ReturnType<VectorOptimizer['start']> } | null;
+  private readonly states: readonly string[];
   private readonly scalars: Readonly<Record<string, Tensor>>;
   private readonly accepted: ReadonlySet<string>;
 
@@ -315,10 +339,17 @@ class Program implements TrainingProgram {
     spec: ProgramSpec,
   ) {
     this.slots = built.slots;
-    const buffers = (): Buffers =>
-      Object.fromEntries(built.vectors.map(({ name, size }) => [name, new Float32Array(size)]));
-    this.current = buffers();
-    this.spare = buffers();
+    const buffers = (vectors: readonly Vector[]): Buffers =>
+      Object.fromEntries(vectors.map(({ name, size }) => [name, new Float32Array(size)]));
+    this.current = buffers(built.vectors);
+    this.spare = buffers(built.vectors.filter(({ output }) => output !== null));
+    const { optimizer } = spec;
+    const trained = built.slots.filter(({ vector }) => vector === 'parameters');
+    this.outside =
+      'start' in optimizer
+        ? { gradient: new Float32Array(this.current.parameters.length), apply: optimizer.start(trained) }
+        : null;
+    this.states = optimizer.states;
     for (const { name, vector, offset } of built.slots) {
       const stored = spec.graph.initializers.get(name);
       if (!stored) throw new Error(`'${name}' is not stored in the graph`);
@@ -330,23 +361,31 @@ class Program implements TrainingProgram {
   }
 
   async step(feeds: Readonly<Record<string, Tensor>>, rate: number, count: number): Promise<StepResult> {
-    const { vectors, loss, hits, norm: length } = this.built;
+    const { vectors, loss, hits, norm: length, gradient } = this.built;
     const given: Record<string, Tensor> = { ...feeds };
     const places: Record<string, Tensor> = { ...this.scalars };
     for (const { name, input, output, size } of vectors) {
-      given[input] = float32Tensor(this.current[name], [size]);
-      places[output] = float32Tensor(this.spare[name], [size]);
+      if (input) given[input] = float32Tensor(this.current[name], [size]);
+      if (output) places[output] = float32Tensor(this.spare[name], [size]);
     }
+    if (gradient && this.outside)
+      places[gradient] = float32Tensor(this.outside.gradient, [this.outside.gradient.length]);
     given[RATE] = float32Tensor(Float32Array.of(rate), []);
     given[STEP] = float32Tensor(Float32Array.of(count), []);
     for (const name of Object.keys(given)) if (!this.accepted.has(name)) delete given[name];
     await this.session.runInto(given, places);
     const value = (name: string): number => Number(this.scalars[name].data[0]);
     const result = { loss: value(loss), hits: hits ? value(hits) : null, norm: value(length) };
-    if (Number.isFinite(result.loss) && Number.isFinite(result.norm)) {
-      [this.current, this.spare] = [this.spare, this.current];
+    if (!Number.isFinite(result.loss) || !Number.isFinite(result.norm)) return result;
+    for (const { name, output } of vectors) {
+      if (output) [this.current[name], this.spare[name]] = [this.spare[name], this.current[name]];
     }
-    return result;
+    if (!this.outside) return result;
+    const states = this.states.map((name) => this.current[name]);
+    return {
+      ...result,
+      ...this.outside.apply({ parameters: this.current.parameters, gradient: this.outside.gradient, states, rate }),
+    };
   }
 
   state(): ProgramState {

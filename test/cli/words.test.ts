@@ -103,6 +103,24 @@ describe('settings', () => {
     });
   });
 
+  it('say how to make a model sparse; momentum and decay go to the method that has its own', async () => {
+    const words = ['--momentum', '0.95', '--weight-decay', '0.001', '--epochs', '9'];
+    const sparse = await loadSettings(parsed('prune', 'm.onnx', '--method', 'gsm', '--keep', '0.05', ...words));
+    expect(sparse.settings.gsm).toEqual({ keep: 0.05, momentum: 0.95, weightDecay: 0.001, nesterov: false });
+    expect(sparse.settings.training).toMatchObject({ epochs: 9, momentum: 0.9, weightDecay: 0 });
+    const plain = await loadSettings(parsed('prune', 'm.onnx', '--method', 'fine-tune', ...words));
+    expect(plain.settings.training).toMatchObject({ momentum: 0.95, weightDecay: 0.001 });
+  });
+
+  it('start from a preset, with the options on top', async () => {
+    const { settings } = await loadSettings(parsed('prune', 'm.onnx', '--preset', 'lenet', '--epochs', '7'));
+    expect(settings).toMatchObject({ method: 'gsm', gsm: { keep: 1 / 60, momentum: 0.99 } });
+    expect(settings.training).toMatchObject({ epochs: 7, lr: 0.01, schedule: 'step', batch: 256 });
+    await expect(loadSettings(parsed('prune', 'm.onnx', '--preset', 'none'))).rejects.toMatchObject({
+      code: 'bad-usage',
+    });
+  });
+
   it('come from a recipe, with the options on top', async () => {
     const recipe = {
       version: 1,

@@ -2,10 +2,15 @@
 import type { PruneSettings, PruneTarget } from '../../protocol/recipe';
 
 /** "basis · 50 % MACs · 3 epochs"; training alone has no target. */
-export function runTitle({ method, target, training }: PruneSettings): string {
+export function runTitle({ method, target, gsm, training }: PruneSettings): string {
   const epochs = training?.epochs ?? 0;
   const trained = epochs === 0 ? [] : [epochs === 1 ? '1 epoch' : `${epochs} epochs`];
-  const size = method === 'fine-tune' ? [] : [targets[target.kind](target.value)];
+  const size =
+    method === 'gsm'
+      ? [`${percent(gsm.keep)} of the weights`]
+      : method === 'fine-tune'
+        ? []
+        : [targets[target.kind](target.value)];
   return [method, ...size, ...trained].join(' · ');
 }
 

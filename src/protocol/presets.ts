@@ -1,0 +1,46 @@
+/** Settings that belong together, by name: published ones, and what gives something useful in less time. */
+import type { RecipeInput } from './recipe';
+
+export interface Preset {
+  readonly name: string;
+  /** For people: where the settings come from, and what they suit. */
+  readonly description: string;
+  readonly settings: Pick<RecipeInput, 'method' | 'gsm' | 'training'>;
+}
+
+export const presets: readonly Preset[] = [
+  {
+    name: 'lenet',
+    description: 'As published for LeNet on MNIST (GSM, 2019): 280 epochs of 234 steps; keeps a sixtieth.',
+    settings: {
+      method: 'gsm',
+      gsm: { keep: 1 / 60, momentum: 0.99, weightDecay: 5e-4, nesterov: false },
+      training: {
+        epochs: 280,
+        lr: 0.01,
+        schedule: 'step',
+        milestones: [4 / 7, 5 / 7, 6 / 7],
+        warmup: 1170,
+        batch: 256,
+      },
+    },
+  },
+  {
+    name: 'cifar',
+    description: 'As published for ResNet-56 on CIFAR-10 (GSM, 2019): 600 epochs of 781 steps; keeps a tenth.',
+    settings: {
+      method: 'gsm',
+      gsm: { keep: 0.1, momentum: 0.98, weightDecay: 1e-4, nesterov: false },
+      training: { epochs: 600, lr: 0.005, schedule: 'step', milestones: [2 / 3, 5 / 6], warmup: 3905, batch: 64 },
+    },
+  },
+  {
+    name: 'short',
+    description: 'Stronger decay for a training of about 3,000 steps; for a first look at what a model can lose.',
+    settings: {
+      method: 'gsm',
+      gsm: { keep: 0.1, momentum: 0.99, weightDecay: 1e-3, nesterov: false },
+      training: { epochs: 10, lr: 0.05, schedule: 'cosine', warmup: 100, batch: 64 },
+    },
+  },
+];

@@ -1,0 +1,167 @@
+/** Runs of global sparse momentum, from a model file and a dataset to a verified sparse candidate. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { findLayers } from '../../src/analysis/layers';
+import { createService, type Service } from '../../src/engine/service';
+import { openModel } from '../../src/formats';
+import type { Progress, RunResult } from '../../src/protocol/plan';
+import { type RecipeInput, settingsSchema } from '../../src/protocol/recipe';
+import { toFloat32 } from '../../src/tensor/tensor';
+import { keptCount } from '../../src/train/sparseMomentum';
+import { put, scratch } from '../data/scratch';
+import { classifier, writeImages } from '../support/stripes';
+
+type Settings = Omit<RecipeInput, '$schema' | 'version' | 'model' | 'results'>;
+
+let folder: string;
+let service: Service;
+const settings: Settings = {
+  method: 'gsm',
+  gsm: { keep: 0.2, momentum: 0.98, weightDecay: 0.04 },
+  data: { path: 'train-images-idx3-ubyte', evaluation: 'test-images-idx3-ubyte' },
+  target: { kind: 'macs', value: 0.5 },
+  training: { epochs: 30, lr: 0.03, batch: 24 },
+  threads: 1,
+};
+beforeEach(async () => {
+  folder = await scratch();
+  service = createService({ spectraWorker: null });
+  writeFileSync(path.join(folder, 'stripes.onnx'), classifier());
+  await writeImages(folder, 'train', 240, 1);
+  await writeImages(folder, 'test', 120, 2);
+  return () => service.dispose();
+});
+
+interface Asked {
+  readonly with?: Partial<Settings>;
+  readonly signal?: AbortSignal;
+  readonly resume?: boolean;
+  onProgress?(progress: Progress): void;
+}
+
+function request(more: Partial<Settings> = {}) {
+  return { path: path.join(folder, 'stripes.onnx'), settings: settingsSchema.parse({ ...settings, ...more }), folder };
+}
+
+function run({ with: more, signal, resume, onProgress }: Asked = {}): Promise<RunResult> {
+  return service.handlers.run(
+    { ...request(more), storage: path.join(folder, 'storage'), checkpoint: path.join(folder, 'checkpoint'), resume },
+    { signal: signal ?? new AbortController().signal, progress: onProgress ?? (() => undefined) },
+  );
+}
+
+/** Weights of the layers of a file, and how many of them are not zero. */
+function weightsOf(file: string): { layer: string; weights: number; nonZero: number }[] {
+  const model = openModel(file);
+  try {
+    return findLayers(model.graph).map(({ name, weight }) => {
+      const values = toFloat32(weight.ref.read());
+      return { layer: name, weights: values.length, nonZero: values.filter((value) => value !== 0).length };
+    });
+  } finally {
+    model.close();
+  }
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0);
+
+test('leaves as many weights as asked for, and a good model, verified and reported', async () => {
+  const result = await run();
+  const found = weightsOf(result.candidate);
+  const weights = sum(found.map((layer) => layer.weights));
+  expect(sum(found.map(({ nonZero }) => nonZero))).toBe(keptCount(0.2, weights));
+  const { sparsity } = result;
+  expect(sparsity?.layers.map(({ layer, weights, nonZero }) => ({ layer, weights, nonZero }))).toEqual(found);
+  expect(sparsity).toMatchObject({ weights, nonZero: keptCount(0.2, weights) });
+  expect(sparsity?.cut).toBeLessThan(0.1);
+  expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.9);
+  expect(sparsity?.accuracy.masked).toBe(result.after.accuracy?.accuracy);
+  expect(Math.abs((sparsity?.accuracy.trained ?? 0) - (sparsity?.accuracy.masked ?? 1))).toBeLessThan(0.03);
+  expect(result.verification.filter(({ passed }) => !passed)).toEqual([]);
+  expect(result.verification.map(({ name }) => name)).toContain('Zeros as counted');
+  expect(result.after.params).toBe(result.before.params);
+  expect(result.warnings.filter((warning) => warning.includes('E ='))).toEqual([]);
+});
+
+test('protected layers keep all of their weights and are not counted', async () => {
+  const { sparsity } = await run({ with: { protect: ['head'] } });
+  const head = sparsity?.layers.find(({ layer }) => layer === 'head');
+  expect(head).toMatchObject({ pruned: false, nonZero: head?.weights });
+  expect(sparsity?.weights).toBe(sum((sparsity?.layers ?? []).filter((l) => l.pruned).map(({ weights }) => weights)));
+});
+
+describe('a training that is too short for its decay', () => {
+  const gsm = { keep: 0.2, momentum: 0.9, weightDecay: 1e-2 };
+
+  test('says so before it starts and with the result, and what would be enough', async () => {
+    const seen: Progress[] = [];
+    const result = await run({ with: { gsm }, onProgress: (progress) => seen.push(progress) });
+    const warning = result.warnings.find((text) => text.includes('E ='));
+    expect(warning).toMatch(/\d+ epochs, or a momentum of 0\.\d+, or a weight decay of/);
+    const at = (phase: string): number => seen.findIndex((progress) => progress.phase === phase);
+    expect(seen[at('check')].message).toBe(warning);
+    expect(at('check')).toBeLessThan(at('train'));
+  });
+
+  test('says so when its time is measured', async () => {
+    const context = { signal: new AbortController().signal, progress: () => undefined };
+    const time = (more?: Partial<Settings>) => service.handlers.trainingTime(request(more), context);
+    expect((await time({ gsm })).warning).toMatch(/E = 0\.\d/);
+    expect((await time()).warning).toBeUndefined();
+  });
+
+  test('is long enough when one of the suggestions is followed', async () => {
+    const context = { signal: new AbortController().signal, progress: () => undefined };
+    const time = (more: Partial<Settings>) => service.handlers.trainingTime(request(more), context);
+    const { warning } = await time({ gsm });
+    const [, epochs, momentum, decay] = /(\d+) epochs, or a momentum of (\S+), or a weight decay of (\S+)\.$/.exec(
+      warning ?? '',
+    ) as RegExpExecArray;
+    const enough: Partial<Settings>[] = [
+      { gsm, training: { ...settings.training, epochs: Number(epochs) } },
+      { gsm: { ...gsm, momentum: Number(momentum) } },
+      { gsm: { ...gsm, weightDecay: Number(decay) } },
+    ];
+    for (const more of enough) expect((await time(more)).warning).toBeUndefined();
+  });
+});
+
+test('progress tells how much of the weights is still to vanish', async () => {
+  const seen: number[] = [];
+  await run({ onProgress: ({ training }) => training?.cut !== undefined && seen.push(training.cut) });
+  expect(seen.length).toBeGreaterThan(100);
+  expect(seen.at(-1)).toBeLessThan(0.2 * seen[0]);
+});
+
+test('cancelled and resumed it gives the same file', async () => {
+  const whole = readFileSync((await run()).candidate);
+  const abort = new AbortController();
+  const stopped = run({
+    signal: abort.signal,
+    onProgress: ({ training }) => training && training.step === 57 && abort.abort(),
+  });
+  await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
+  const resumed = await run({ resume: true });
+  expect(Buffer.compare(readFileSync(resumed.candidate), whole)).toBe(0);
+});
+
+describe('refuses, and says what to do:', () => {
+  test('without training', async () => {
+    await expect(run({ with: { training: { epochs: 0 } } })).rejects.toMatchObject({ code: 'training-needed' });
+  });
+
+  test('without images', async () => {
+    await expect(run({ with: { data: undefined } })).rejects.toMatchObject({ code: 'data-needed' });
+  });
+
+  test('images without labels, unless it learns from the model', async () => {
+    const bare = path.join(folder, 'bare');
+    const images = readFileSync(path.join(folder, 'train-images-idx3-ubyte'));
+    await put(bare, 'images-idx3-ubyte', images);
+    const data = { path: 'bare/images-idx3-ubyte' };
+    await expect(run({ with: { data } })).rejects.toMatchObject({ code: 'labels-needed' });
+    const { sparsity } = await run({ with: { data, training: { ...settings.training, loss: 'distill' } } });
+    expect(sparsity?.accuracy).toEqual({ trained: null, masked: null });
+  });
+});
