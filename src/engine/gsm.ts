@@ -30,19 +30,27 @@ export interface Decay {
 }
 
 export function decayOf(training: TrainingSettings, gsm: GsmOptions, stepsPerEpoch: number): Decay {
-  const exponent = decayExponent({
-    rate: training.lr,
-    schedule: scheduleOf(training),
-    steps: training.epochs * stepsPerEpoch,
-    ...gsm,
-  });
-  return { exponent, warning: exponent < ENOUGH_DECAY ? warningOf(exponent, training, gsm) : null };
+  const after = (epochs: number): number =>
+    decayExponent({ rate: training.lr, schedule: scheduleOf(training), steps: epochs * stepsPerEpoch, ...gsm });
+  const exponent = after(training.epochs);
+  return { exponent, warning: exponent < ENOUGH_DECAY ? warningOf(exponent, training.epochs, gsm, after) : null };
 }
 
-function warningOf(exponent: number, { epochs }: TrainingSettings, { momentum, weightDecay }: GsmOptions): string {
+/** @param after the exponent after so many epochs */
+function warningOf(
+  exponent: number,
+  epochs: number,
+  { momentum, weightDecay }: GsmOptions,
+  after: (epochs: number) => number,
+): string {
   const factor = ENOUGH_DECAY / exponent;
-  const change = Number.isFinite(factor)
-    ? `It would be enough with ${Math.ceil(epochs * factor)} epochs, or a momentum of ${Number((1 - roundedBy(Math.floor, (1 - momentum) / factor)).toFixed(12))}, or a weight decay of ${roundedBy(Math.ceil, weightDecay * factor)}.`
+  const isPossible = Number.isFinite(factor);
+  let enough = isPossible ? Math.ceil(epochs * factor) : 0;
+  // A schedule is not quite as long as its steps: it ends below its start.
+  while (isPossible && after(enough) < ENOUGH_DECAY) enough += Math.ceil(enough / 10_000);
+  const nearer = isPossible ? 1 - roundedBy(Math.floor, (1 - momentum) / factor) : 0;
+  const change = isPossible
+    ? `It would be enough with ${enough} epochs, or a momentum of ${Number(nearer.toFixed(12))}, or a weight decay of ${roundedBy(Math.ceil, weightDecay * factor)}.`
     : 'Weight decay must be above 0.';
   return `Weights that are to become zero shrink to ${Math.exp(-exponent).toPrecision(2)} of their size in this training (E = ${exponent.toFixed(1)}); cutting them costs nothing from E = ${ENOUGH_DECAY} on. ${change}`;
 }
