@@ -1,9 +1,9 @@
 /**
- * What pruning by the basis method brings in time: original and pruned model in turn on the same input, for several
- * multiples of the rank, beside the ratio of their multiply-accumulates. Models are the CIFAR ResNets of the shared
- * folder when it is there, else the sample model; ranks go by the weights, which is enough for timing.
+ * What pruning brings in time: original and pruned model in turn on the same input, for several multiples of ranks and
+ * channels, beside the ratio of their multiply-accumulates. Models are the CIFAR networks of the shared folder when it is
+ * there, else the sample model; what is removed goes by the weights, which is enough for timing.
  *
- * `npm run bench -- latency [MODEL…] [--target 0.7] [--batch 16] [--threads 2]`
+ * `npm run bench -- latency [MODEL…] [--method channel] [--target 0.5] [--batch 16] [--threads 2]`
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,8 @@ async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      target: { type: 'string', default: '0.7' },
+      method: { type: 'string', default: 'basis' },
+      target: { type: 'string', default: '0.5' },
       batch: { type: 'string', default: '16' },
       threads: { type: 'string', default: '0' },
       seconds: { type: 'string', default: '6' },
@@ -45,16 +46,14 @@ async function main(): Promise<void> {
       const candidates: string[] = [];
       for (const multiple of MULTIPLES) {
         const settings = settingsSchema.parse({
-          method: 'basis',
+          method: values.method,
           target: { kind: 'macs', value: target },
           multiple,
           threads,
         });
         const run = await service.handlers.run({ path: model, settings, folder: storage, storage }, context);
         candidates.push(run.candidate);
-        rows.push(
-          `ranks in multiples of ${multiple}: MACs ÷ ${((run.before.macs ?? 0) / (run.after.macs ?? 1)).toFixed(2)}`,
-        );
+        rows.push(`multiples of ${multiple}: MACs ÷ ${((run.before.macs ?? 0) / (run.after.macs ?? 1)).toFixed(2)}`);
       }
       const opened = openModel(model);
       const inputs = Object.fromEntries(

@@ -194,10 +194,12 @@ function choose(group: Group, { scores: all }: ChannelInput, settings: PruneSett
   if (group.inexact && !channel.inexact && override?.ratio === undefined) return whole(group.inexact);
   if (typeof found === 'string') return whole(found);
   if (override?.ratio !== undefined) {
-    const kept = rounded(override.ratio * group.channels, step, group.channels);
+    const kept = rounded(override.ratio * group.channels, step, group);
     return { ...base, reason: kept === group.channels ? 'set to all its channels' : null, least: kept, fixed: kept };
   }
-  const least = rounded((1 - channel.mostRemoved) * group.channels, step, group.channels);
+  const fewest = (1 - channel.mostRemoved) * group.channels;
+  // To the nearer step where that may be none at all: a group of 16 in multiples of 16 goes or stays.
+  const least = rounded(fewest < step / 2 && group.canVanish ? 0 : fewest, step, group);
   const reason = least === group.channels ? `too few channels to remove multiples of ${multiple}` : null;
   return { ...base, reason, least, fixed: null };
 }
@@ -208,8 +210,9 @@ function stepOf(block: number, multiple: number): number {
   return multiple / divisor(block, multiple);
 }
 
-/** At least one step, at most all. */
-function rounded(channels: number, step: number, all: number): number {
+/** Up to full steps; at least one of them, unless all channels can go. */
+function rounded(channels: number, step: number, { channels: all, canVanish }: Group): number {
+  if (canVanish && channels === 0) return 0;
   return Math.min(all, Math.max(1, Math.ceil(channels / step - 1e-9)) * step);
 }
 
@@ -226,7 +229,7 @@ function allocate(
     choices.map((choice) => {
       if (choice.fixed !== null) return choice.fixed;
       const step = stepOf(choice.group.block, settings.multiple);
-      return Math.max(choice.least, rounded(levels.kept(choice, level), step, choice.group.channels));
+      return Math.max(choice.least, rounded(levels.kept(choice, level), step, choice.group));
     });
   const untouched = choices.map(({ group, fixed }) => fixed ?? group.channels);
   if (cost(untouched) <= budget) return { kept: untouched, met: true };

@@ -2,8 +2,8 @@
  * Groups of channels: what can only be removed together, with every axis it lives on.
  *
  * A *channel* is a set of positions of axes that ties hold together; a *group* is a set of channels that live on exactly
- * the same axes. So a group that keeps one channel leaves no axis empty, and every channel of a group is worth comparing
- * with the others. For every layer the result says which groups its outputs belong to, or why none can lose channels.
+ * the same axes. So a group that keeps one channel leaves no axis empty (some can even go altogether), and every channel
+ * of a group is worth comparing with the others. For every layer the result says which groups its outputs belong to, or why none can lose channels.
  */
 import type { Layer } from '../analysis/layers';
 import { nodeLabel } from '../graph/graph';
@@ -13,6 +13,7 @@ import { consequencesOf, eachChannel, type GroupedAxis, removalOf } from './chan
 import { type ChannelCost, costModel } from './channelsCost';
 import { type Flood, flood, type LabelledAxis } from './groupsFlood';
 import { isBetter, numbering, type Part, partition, piece } from './groupsParts';
+import { vanishing } from './groupsVanish';
 import { type Axis, type ChannelModel, type Wiring, wiringOf } from './groupsWiring';
 
 export interface Member {
@@ -63,6 +64,8 @@ export interface Group {
   readonly inexact: string | null;
   /** Why no channel can be removed; null when they can. */
   readonly reason: string | null;
+  /** Whether all channels can be removed, because others stay on every axis. */
+  readonly canVanish: boolean;
   /** What removing each channel alone saves. */
   readonly savings: readonly ChannelCost[];
 }
@@ -89,7 +92,7 @@ export function findGroups(model: ChannelModel): ChannelGroups {
   const wiring = wiringOf(model);
   const finder = new Finder(wiring);
   for (const layer of model.layers) finder.flood(layer);
-  return { wiring, groups: finder.groups, layers: model.layers.map((layer) => finder.describe(layer)) };
+  return { wiring, groups: finder.found(), layers: model.layers.map((layer) => finder.describe(layer)) };
 }
 
 class Finder {
@@ -121,6 +124,12 @@ class Finder {
       }
       this.add(best);
     }
+  }
+
+  /** All groups, once every layer has been flooded. */
+  found(): Group[] {
+    const can = vanishing(this.groups, this.taken);
+    return this.groups.map((group, i) => ({ ...group, canVanish: can[i] }));
   }
 
   describe(layer: Layer): LayerChannels {
@@ -307,6 +316,7 @@ class Finder {
       })),
       inexact,
       reason: reason ?? (roots.length > 1 ? null : 'they can only be removed all together'),
+      canVanish: false,
       savings: [],
       order,
     };

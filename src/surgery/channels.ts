@@ -51,7 +51,7 @@ export function removalOfCuts({ groups }: ChannelGroups, cuts: readonly RemoveCh
       }
       set.add(channel);
     }
-    if (set.size === group.channels) throw channelsAllRemoved({ group: name });
+    if (set.size === group.channels && !group.canVanish) throw channelsAllRemoved({ group: name });
     chosen.set(group, set);
   }
   return removalOf([...chosen].map(([{ axes }, channels]) => ({ axes, channels })));

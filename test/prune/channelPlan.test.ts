@@ -10,7 +10,7 @@ import { countedTarget, shareOf, shortfallOf } from '../../src/prune/target';
 import { removalOfCuts, removeChannels } from '../../src/surgery/channels';
 import { shuffleNet1 } from '../support/architectures/mobile';
 import { Net } from '../support/architectures/net';
-import { bottleneckResNet } from '../support/architectures/residual';
+import { bottleneckResNet, paddedResNet } from '../support/architectures/residual';
 import { cutShare, groupsOf, recount } from '../support/channels';
 import { factsOf, metadataOf } from '../support/graphs';
 import { settingsOf } from '../support/plans';
@@ -79,6 +79,19 @@ describe('one threshold', () => {
     expect(cuts).toEqual({});
     expect(projection.after).toEqual(projection.before);
     expect(projection.layers.every(({ action, reason }) => action === 'keep' && reason !== null)).toBe(true);
+  });
+
+  it('lets a group go altogether where others stay on every axis, when no multiple is small enough', async () => {
+    const padded = paddedResNet(false);
+    const input = { facts: await factsOf(padded), groups: await groupsOf(padded), criterion: 'l1', sensitivity: null };
+    const scores = new Map(input.groups.groups.map(({ name, channels }) => [name, new Float64Array(channels).fill(1)]));
+    const kept = (multiple: 1 | 4): Record<string, number> => {
+      const settings = settingsOf({ method: 'channel', ...macs(0.01), multiple, channel: { mostRemoved: 0.7 } });
+      const { projection } = planChannels({ ...input, scores }, settings);
+      return Object.fromEntries(projection.groups?.map(({ name, kept }) => [name, kept]) ?? []);
+    };
+    expect(kept(4)).toMatchObject({ stem: 4, 'a.conv1': 4, 'a.conv2': 0, 'b.conv2': 0 });
+    expect(kept(1)).toMatchObject({ stem: 2, 'a.conv1': 4, 'a.conv2': 2, 'b.conv2': 2 });
   });
 
   it('rounds up to multiples, and leaves at least what must stay', () => {

@@ -9,7 +9,7 @@ import { checkArchitecture, openGroups } from '../support/channels';
 
 interface Architecture {
   readonly graph: Graph;
-  /** Groups that can lose channels; `~` marks those where a cut is not the same as zeros. */
+  /** As `openGroups` says them. */
   readonly open: string;
   /** Layers that keep their outputs, with a part of the reason. */
   readonly fixed?: Readonly<Record<string, string>>;
@@ -28,11 +28,11 @@ const architectures: Record<string, Architecture> = {
   'pre-activation ResNet': { graph: residual.preActivationResNet(), open: 'stem 8, a.conv1 6, b.conv1 6' },
   'ResNet with padded shortcuts': {
     graph: residual.paddedResNet(false),
-    open: 'stem 6, a.conv1 12, a.conv2 6, b.conv1 18, b.conv2 6',
+    open: 'stem 6, a.conv1 12, a.conv2 6*, b.conv1 18, b.conv2 6*',
   },
   'ResNet with computed pads': {
     graph: residual.paddedResNet(true),
-    open: 'stem 6, a.conv1 12, a.conv2 6, b.conv1 18, b.conv2 6',
+    open: 'stem 6, a.conv1 12, a.conv2 6*, b.conv1 18, b.conv2 6*',
   },
   VGG: { graph: residual.vgg(), open: 'conv0 6, conv1 8, conv2 10, fc1 12', fixed: { fc2: "the model's output" } },
   'VGG, channels last': {

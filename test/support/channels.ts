@@ -26,9 +26,9 @@ export async function groupsOf(graph: Graph, metadata = metadataOf(), given: Inp
   return findGroups({ graph, opset: standardOpset(metadata) ?? 1, layers: findLayers(graph), shapes });
 }
 
-/** Removes a share of a group's channels, spread over it; at least one goes and one stays. */
+/** Removes a share of a group's channels, spread over it; at least one goes, and one stays unless all are asked for. */
 export function cutShare({ name, channels }: ChannelGroups['groups'][number], share: number): RemoveChannelsCut {
-  const count = Math.min(channels - 1, Math.max(1, Math.round(share * channels)));
+  const count = share === 1 ? channels : Math.min(channels - 1, Math.max(1, Math.round(share * channels)));
   const removed = Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * channels) / count));
   return { kind: 'removeChannels', group: name, channels: removed };
 }
@@ -95,17 +95,21 @@ export async function checkCuts(
   return pruned;
 }
 
-/** Groups that can lose channels, as text: name, number of channels, and how many outputs make one if it is not 1. */
+/**
+ * Groups that can lose channels, as text: name, number of channels, and how many outputs make one if it is not 1; `~`
+ * marks those where a cut is not the same as zeros, `*` those that can go altogether.
+ */
 export function openGroups({ groups }: ChannelGroups): string {
   return groups
     .filter(({ reason }) => reason === null)
     .map(
-      ({ name, channels, block, inexact }) => `${name} ${channels}${block > 1 ? `×${block}` : ''}${inexact ? '~' : ''}`,
+      ({ name, channels, block, inexact, canVanish }) =>
+        `${name} ${channels}${block > 1 ? `×${block}` : ''}${inexact ? '~' : ''}${canVanish ? '*' : ''}`,
     )
     .join(', ');
 }
 
-/** Groups of a graph, pruned alone and together by 10, 50 and 90 %. */
+/** Groups of a graph, pruned alone and together by 10, 50 and 90 %, and altogether where they can go. */
 export async function checkArchitecture(graph: Graph, check: Check = {}): Promise<ChannelGroups> {
   const groups = await groupsOf(graph, check.metadata, check.given);
   const open = groups.groups.filter(({ reason }) => reason === null);
@@ -118,5 +122,8 @@ export async function checkArchitecture(graph: Graph, check: Check = {}): Promis
       check,
     );
   }
+  const whole = open.filter(({ canVanish }) => canVanish).map((group) => cutShare(group, 1));
+  for (const cut of whole) await checkCuts(groups, [cut], check);
+  if (whole.length > 1) await checkCuts(groups, whole, check);
   return groups;
 }
