@@ -20,7 +20,7 @@ import type { Tensor } from '../tensor/tensor';
 import { calibrationImages, outputRank } from './calibration';
 import { channelMeans } from './channelStatistics';
 import type { Decomposed } from './decompose';
-import { type ChannelsLeft, type FitTarget, leftAfter, momentsLeft } from './fitTarget';
+import { type ChannelsLeft, leftAfter, momentsLeft } from './fitTarget';
 import type { Inputs } from './inputs';
 import type { OpenedModel } from './models';
 import { type Scene, within } from './scene';
@@ -31,7 +31,8 @@ export interface CutRequest {
   readonly from: OpenedModel;
   readonly groups: ChannelGroups;
   readonly cuts: readonly RemoveChannelsCut[];
-  readonly target: FitTarget;
+  /** What layers are fitted to. */
+  readonly target: Graph;
   readonly settings: PruneSettings;
   readonly inputs: Inputs | null;
   readonly session: Scene['session'];
@@ -50,18 +51,17 @@ const TOLERANCE = 1e-3;
 export async function cutChannels(
   request: CutRequest,
   context: RequestContext,
-): Promise<{ decomposed: Decomposed; checks: Check[]; left: ChannelsLeft }> {
-  const { from, groups, cuts, settings, inputs, target } = request;
+): Promise<{ decomposed: Decomposed; checks: Check[] }> {
+  const { from, groups, cuts, settings, inputs } = request;
   const { graph, metadata } = from.model;
   const cut = removeChannels(groups, cuts, metadata.irVersion);
   const check = await sameAsMasked(request, cut);
-  const left = leftAfter(groups, cuts, target.left);
   const named = new Map(
     from.layers.filter(({ path }) => !path.length).map(({ node, name }) => [node.outputs[0], name]),
   );
   const fitted =
     inputs && cuts.length && settings.data && (settings.channel.reconstruct || settings.channel.compensate)
-      ? await fitAll({ ...request, inputs }, cut, named, left, context)
+      ? await fitAll({ ...request, inputs }, cut, named, context)
       : cut;
   const owners = new Map<GraphNode, string>();
   for (const node of fitted.nodes) {
@@ -70,7 +70,7 @@ export async function cutChannels(
   }
   const masked = fitted === cut && isExact(groups, cuts) ? maskChannels(groups, cuts) : fitted;
   const decomposed = { graph: fitted, masked: cuts.length ? masked : graph, owners };
-  return { decomposed, checks: check ? [check] : [], left };
+  return { decomposed, checks: check ? [check] : [] };
 }
 
 function isExact({ groups }: ChannelGroups, cuts: readonly RemoveChannelsCut[]): boolean {
@@ -103,11 +103,11 @@ async function fitAll(
   request: CutRequest & { readonly inputs: Inputs },
   cut: Graph,
   named: ReadonlyMap<string, string>,
-  left: ChannelsLeft,
   context: RequestContext,
 ): Promise<Graph> {
   const { from, groups, cuts, settings } = request;
   const { reconstruct, compensate } = settings.channel;
+  const left = leftAfter(groups, cuts);
   const lost = compensatedInputs(groups, cuts);
   const touched = new Set(lost.map(({ layer }) => layer));
   const shifts = compensate
@@ -139,7 +139,7 @@ interface Fit {
   readonly layer: Layer;
   /** Before the cut. */
   readonly original: Layer;
-  /** Of the target, after the cut. */
+  /** Of the outputs, after the cut. */
   readonly left: ChannelsLeft;
 }
 
@@ -157,7 +157,7 @@ async function fittedLayer(
   const count = Math.min(inputs.dataset.length, calibrationImages(settings, inputs.shape));
   const moments = await collectCrossMoments(
     from.model.metadata,
-    { ...output, graph: target.graph },
+    { ...output, graph: target },
     { ...output, value: patches.value, graph: patches.graph },
     inputs.feeds({ count, seed: settings.seed, signal }),
     { ...session, signal },

@@ -26,7 +26,6 @@ import {
 import { type LayerMatrix, layerMatrix } from '../surgery/layerMatrix';
 import { refit } from '../surgery/refit';
 import { type Calibration, outputRank } from './calibration';
-import { type FitTarget, momentsLeft } from './fitTarget';
 import type { Inputs } from './inputs';
 import type { OpenedModel } from './models';
 
@@ -57,7 +56,7 @@ export function untouched({ model: { graph }, layers }: OpenedModel): Decomposed
  */
 export async function decompose(
   opened: OpenedModel,
-  target: FitTarget,
+  target: Graph,
   plan: Plan,
   settings: PruneSettings,
   calibration: Calibration | null,
@@ -120,7 +119,7 @@ function siteOf({ model: { graph, metadata } }: OpenedModel): Site {
 /** In graph order, so that each layer is fitted to inputs that the layers before it have already changed. */
 async function refitAll(
   opened: OpenedModel,
-  target: FitTarget,
+  target: Graph,
   parts: readonly Part[],
   settings: PruneSettings,
   images: number,
@@ -149,12 +148,11 @@ async function refitAll(
     const output = observedOutput(layer, rank);
     const moments = await collectCrossMoments(
       metadata,
-      { ...output, graph: target.graph },
+      { ...output, graph: target },
       { ...output, value: inner, graph: pruned },
       inputs.feeds({ count: images, seed: settings.seed, signal }),
       { ...session, signal },
     );
-    const wanted = momentsLeft(moments, output.value, target.left);
-    part.factors = refit(part.factors, wanted, matrix.blocks, matrix.outputs, settings.basis.ridge);
+    part.factors = refit(part.factors, moments, matrix.blocks, matrix.outputs, settings.basis.ridge);
   }
 }

@@ -3,16 +3,7 @@ import { labelsNeeded } from '../errors';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { accuracyOf, type Pruned, prunedModel } from './prunedModel';
-import {
-  nextStart,
-  pruneToShare,
-  type RoundReport,
-  reportOf,
-  roundContext,
-  type Start,
-  shareOfNow,
-  together,
-} from './rounds';
+import { nextModel, pruneToShare, type RoundReport, reportOf, roundContext, shareOfNow, together } from './rounds';
 import { type Scene, trainingOf } from './scene';
 import { withLoss } from './trainingOptions';
 
@@ -88,14 +79,14 @@ async function stepByStep(scene: Scene, rounds: number, good: Judge, context: Re
   const { settings, base } = scene;
   const training = trainingOf(settings);
   const reports: RoundReport[] = [];
-  let start: Start = { from: base, left: new Map() };
+  let from = base;
   let best: Pruned | null = null;
   const attempt: Attempt = (share, index) => {
-    const target = { kind: 'macs', value: shareOfNow({ kind: 'macs', share }, base, start.from) } as const;
+    const target = { kind: 'macs', value: shareOfNow({ kind: 'macs', share }, base, from) } as const;
     return prunedModel(
       scene,
       {
-        ...start,
+        from,
         settings: { ...settings, target },
         training: training && withLoss(settings, training),
         name: `share-${share}`,
@@ -109,7 +100,7 @@ async function stepByStep(scene: Scene, rounds: number, good: Judge, context: Re
     if (!found) break;
     reports.push(reportOf(found));
     best = together(found, reports, { kind: 'macs', share }, base);
-    if (i < rounds - 1) start = await nextStart(scene, `drop-${i + 1}`, found);
+    if (i < rounds - 1) from = await nextModel(scene, `drop-${i + 1}`, found);
   }
   return best;
 }
@@ -118,7 +109,7 @@ async function stepByStep(scene: Scene, rounds: number, good: Judge, context: Re
 async function untouchedBy(scene: Scene, { whole }: Limit, context: RequestContext): Promise<Pruned> {
   const { settings, base } = scene;
   const nothing: PruneSettings = { ...settings, method: 'fine-tune' };
-  const round = { from: base, left: new Map(), settings: nothing, training: null, name: 'whole' };
+  const round = { from: base, settings: nothing, training: null, name: 'whole' };
   const unpruned = await prunedModel(scene, round, quiet(context));
   const shortfall = `No pruning stayed within ${settings.target.value} points of ${(100 * whole).toFixed(2)} %: the model is left as it is.`;
   return { ...unpruned, projection: { ...unpruned.projection, shortfall } };

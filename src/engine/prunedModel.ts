@@ -12,7 +12,7 @@ import { initialize } from '../train/initialize';
 import { channelGroups, planOfChannels } from './channels';
 import { cutChannels } from './cutChannels';
 import { type Decomposed, decompose, untouched } from './decompose';
-import type { ChannelsLeft, FitTarget } from './fitTarget';
+import { fitTarget } from './fitTarget';
 import { type Decay, decayOf, sparseRule, sparsityReport, sparsityWarnings } from './gsm';
 import { type Inputs, scoreOf } from './inputs';
 import type { OpenedModel } from './models';
@@ -29,8 +29,6 @@ export interface Pruned {
   readonly decomposed: Decomposed;
   /** What the candidate must compute. */
   readonly reference: Trained['reference'];
-  /** Channels of the unpruned model that are left. */
-  readonly left: ChannelsLeft;
   /** What was proved on the way. */
   readonly checks: readonly Check[];
   readonly training: TrainingReport | null;
@@ -45,9 +43,8 @@ const SHARES = { calibrate: [0, 0.33], decompose: [0.33, 1], train: [1, 1] } as 
 const SHARES_WITH_TRAINING = { calibrate: [0, 0.04], decompose: [0.04, 0.17], train: [0.17, 1] } as const;
 
 export interface Round {
-  /** The model to prune, and which channels of the unpruned one are left in it. */
+  /** The model to prune. */
   readonly from: OpenedModel;
-  readonly left: ChannelsLeft;
   /** With a target that is counted. */
   readonly settings: PruneSettings;
   readonly training: TrainingSettings | null;
@@ -57,16 +54,16 @@ export interface Round {
 
 export async function prunedModel(
   scene: Scene,
-  { from, left: before, settings, training, name }: Round,
+  { from, settings, training, name }: Round,
   context: RequestContext,
 ): Promise<Pruned> {
   const { base, inputs, evaluation, session, tools } = scene;
   const shares = training ? SHARES_WITH_TRAINING : SHARES;
-  const site = { from, target: { graph: base.model.graph, left: before } };
-  const { projection, decomposed: cut, checks, left } = await surgery(scene, site, settings, context, shares);
+  const site = { from, target: fitTarget(base, from) };
+  const { projection, decomposed: cut, checks } = await surgery(scene, site, settings, context, shares);
   if (!training || !inputs) {
     const reference = { graph: cut.masked, metadata: from.model.metadata, name: 'the masked model' };
-    return { from, projection, decomposed: cut, reference, left, checks, training: null };
+    return { from, projection, decomposed: cut, reference, checks, training: null };
   }
   // Later rounds go on from what the first one trained.
   const startsAnew = training.initial === 'random' && from === base;
@@ -98,7 +95,6 @@ export async function prunedModel(
     projection,
     decomposed: withGraph(decomposed, trained.graph),
     reference: trained.reference,
-    left,
     checks,
     training: { ...trained.report, untrained },
     ...(sparsity
@@ -124,13 +120,12 @@ interface Surgery {
   readonly projection: Projection;
   readonly decomposed: Decomposed;
   readonly checks: readonly Check[];
-  readonly left: ChannelsLeft;
 }
 
 /** The model to cut, and what its layers are fitted to. */
 interface Site {
   readonly from: OpenedModel;
-  readonly target: FitTarget;
+  readonly target: Graph;
 }
 
 type Shares = typeof SHARES | typeof SHARES_WITH_TRAINING;
@@ -159,9 +154,9 @@ function surgery(
   }
 }
 
-async function unpruned({ settings, tools }: Scene, { from, target: { left } }: Site): Promise<Surgery> {
+async function unpruned({ settings, tools }: Scene, { from }: Site): Promise<Surgery> {
   const { projection } = projectPlan(from, settings, null, await tools.weightEnergies(from, settings));
-  return { projection, decomposed: untouched(from), checks: [], left };
+  return { projection, decomposed: untouched(from), checks: [] };
 }
 
 async function channelSurgery(
@@ -207,7 +202,7 @@ async function basisSurgery(
     session,
     within(context, shares.decompose),
   );
-  return { projection, decomposed, checks: [], left: target.left };
+  return { projection, decomposed, checks: [] };
 }
 
 /** The same cuts with another graph of the same nodes. */

@@ -7,7 +7,6 @@ import type { Check, Progress, Projection, TrainingReport } from '../protocol/pl
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { type CountedKind, countedTarget, shareOf, shortfallOf } from '../prune/target';
-import type { ChannelsLeft } from './fitTarget';
 import type { OpenedModel } from './models';
 import { joinedProjection } from './planning';
 import { type Pruned, prunedModel } from './prunedModel';
@@ -29,12 +28,6 @@ export interface CountedShare {
   readonly share: number;
 }
 
-/** Where a round starts. */
-export interface Start {
-  readonly from: OpenedModel;
-  readonly left: ChannelsLeft;
-}
-
 /**
  * Prunes to a target that is counted.
  * @throws UserError of whatever a round meets
@@ -51,20 +44,20 @@ export async function pruneToShare(scene: Scene, target: CountedShare, context: 
   const steps = stepsOf(settings, target.share);
   const plan = { count: steps.length, trainings: steps.filter(({ trains }) => trains).length };
   const reports: RoundReport[] = [];
-  let start: Start = { from: base, left: new Map() };
+  let from = base;
   for (const [i, { name, method, share, trains }] of steps.entries()) {
     const isLast = i === steps.length - 1;
     const done = isLast ? null : stages.finished<RoundReport>(name);
     if (done) {
       reports.push(done.report);
-      start = await reopened(scene, done.path, done.report);
+      from = await reopened(scene, done.path);
       continue;
     }
-    const value = shareOfNow({ ...target, share }, base, start.from);
+    const value = shareOfNow({ ...target, share }, base, from);
     const pruned = await prunedModel(
       scene,
       {
-        ...start,
+        from,
         settings: { ...settings, method, target: { kind: target.kind, value } },
         training: training && trains ? withLoss(settings, training) : null,
         name,
@@ -73,7 +66,7 @@ export async function pruneToShare(scene: Scene, target: CountedShare, context: 
     );
     reports.push(reportOf(pruned));
     if (isLast) return together(pruned, reports, target, base);
-    start = await nextStart(scene, name, pruned);
+    from = await nextModel(scene, name, pruned);
   }
   throw new Error('a run has at least one round');
 }
@@ -107,11 +100,10 @@ export interface RoundReport {
   readonly training: TrainingReport | null;
   readonly checks: readonly Check[];
   readonly projection: Projection;
-  readonly left: readonly (readonly [string, readonly number[]])[];
 }
 
-export function reportOf({ training, checks, projection, left }: Pruned): RoundReport {
-  return { training, checks, projection, left: [...left] };
+export function reportOf({ training, checks, projection }: Pruned): RoundReport {
+  return { training, checks, projection };
 }
 
 /** The last round with what the ones before it reported. */
@@ -139,17 +131,17 @@ export function together(
 }
 
 /** The pruned model from its own file; two layers that were one are one again. */
-export async function nextStart(scene: Scene, name: string, pruned: Pruned): Promise<Start> {
+export async function nextModel(scene: Scene, name: string, pruned: Pruned): Promise<OpenedModel> {
   const isNarrowed = pruned.projection.groups !== undefined;
   const graph = isNarrowed ? pruned.decomposed.graph : recombine(pruned.from, pruned.decomposed);
-  const { path, report } = scene.stages.finish(name, pruned.from.model, graph, reportOf(pruned));
-  return reopened(scene, path, report);
+  const { path } = scene.stages.finish(name, pruned.from.model, graph, reportOf(pruned));
+  return reopened(scene, path);
 }
 
-async function reopened({ tools, settings, base }: Scene, path: string, { left }: RoundReport): Promise<Start> {
+async function reopened({ tools, settings, base }: Scene, path: string): Promise<OpenedModel> {
   // Models that were not asked for lately are closed, and every round reads this one.
   tools.models.get(base.model.path);
-  return { from: await tools.models.withShapes(path, settings.shapes), left: new Map(left) };
+  return tools.models.withShapes(path, settings.shapes);
 }
 
 /** One of several rounds of equal length, some of which train. */

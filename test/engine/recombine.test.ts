@@ -47,9 +47,8 @@ it.each(Object.entries(forms))('%s', async (_name, read) => {
     const plan = {
       cuts: [{ kind: 'factorize', layer: opened.layers[1].name, rank: 2, finish: 'two-layers' }],
     } as const;
-    const target = { graph: opened.model.graph, left: new Map() };
     const context = { signal: new AbortController().signal, progress: () => undefined };
-    const split = await decompose(opened, target, plan, settingsOf(), null, null, {}, context);
+    const split = await decompose(opened, opened.model.graph, plan, settingsOf(), null, null, {}, context);
     const changed = trained(split.graph);
     const owners = new Map([...split.owners].map(([node, layer]) => [node, layer]));
     const whole = recombine(opened, { graph: changed, masked: changed, owners });
