@@ -50,5 +50,10 @@ export function withMethodOptions(id: MethodId, options: OptionValues): Partial<
   return { [id]: options } as Partial<PruneSettings>;
 }
 
+/** Methods that a target does not bound: they change the model by training alone. */
+export function hasTarget({ method }: Pick<PruneSettings, 'method'>): boolean {
+  return method !== 'fine-tune' && method !== 'gsm';
+}
+
 export const trainingSchema: OptionsSchema = properties.training;
 export const transferSchema: OptionsSchema = properties.transfer;

@@ -39,7 +39,7 @@ export type OptionsWords = Readonly<Record<string, OptionWords>>;
 
 /** An option's keys from the outside in. */
 export type OptionPath = readonly string[];
-export type OptionValue = string | number | boolean | readonly string[];
+export type OptionValue = string | number | boolean | readonly (string | number)[];
 export type OptionValues = Readonly<Record<string, unknown>>;
 
 interface Common {
@@ -56,8 +56,8 @@ export type OptionField =
       readonly leftOut: string;
     })
   | (Common & { readonly kind: 'switch'; readonly standard: boolean })
-  /** Texts, one on a line. */
-  | (Common & { readonly kind: 'list'; readonly standard: readonly string[] })
+  /** Texts or numbers, one on a line. */
+  | (Common & { readonly kind: 'list'; readonly standard: readonly (string | number)[]; readonly ofNumbers: boolean })
   | (Common & {
       readonly kind: 'number';
       readonly unit: string;
@@ -75,7 +75,7 @@ export interface NumberRange {
   readonly withHigh: boolean;
 }
 
-/** Fields in the schema's order. What has no form of its own (unions, lists of other than texts) is left to the recipe file. */
+/** Fields in the schema's order. What has no form of its own (unions, lists of lists) is left to the recipe file. */
 export function optionFields({ properties }: OptionsSchema, words: OptionsWords = {}): readonly OptionField[] {
   return fieldsOf(properties, words, []);
 }
@@ -120,18 +120,20 @@ function fieldsOf(
             standard: property.default as number | undefined,
           },
         ];
-      case 'array':
-        return isText(property.items)
-          ? [{ ...common, kind: 'list', standard: (property.default as readonly string[] | undefined) ?? [] }]
-          : [];
+      case 'array': {
+        const type = typeOf(property.items);
+        const standard = (property.default as readonly (string | number)[] | undefined) ?? [];
+        if (type !== 'string' && type !== 'number') return [];
+        return [{ ...common, kind: 'list', standard, ofNumbers: type === 'number' }];
+      }
       default:
         return [];
     }
   });
 }
 
-function isText(items: unknown): boolean {
-  return typeof items === 'object' && items !== null && 'type' in items && items.type === 'string';
+function typeOf(items: unknown): unknown {
+  return typeof items === 'object' && items !== null && 'type' in items ? items.type : undefined;
 }
 
 function rangeOf({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: PropertySchema): NumberRange {
@@ -177,6 +179,12 @@ export function isSameValue(a: OptionValue | undefined, b: OptionValue | undefin
 export function linesOf(text: string): string[] {
   const lines = text.split('\n').map((line) => line.trim());
   return [...new Set(lines.filter(Boolean))];
+}
+
+/** Lines as numbers, rising; null when one is none. The host checks their range. */
+export function numbersOf(text: string): number[] | null {
+  const numbers = linesOf(text.replaceAll(/[,;]/g, '\n')).map(Number);
+  return numbers.every(Number.isFinite) ? numbers.sort((a, b) => a - b) : null;
 }
 
 /** The values with one replaced; undefined drops it, so that its default holds. */

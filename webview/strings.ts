@@ -366,6 +366,7 @@ export const strings = {
     step: (step: number, steps: number) => `step ${exact(step)} of ${exact(steps)}`,
     speed: (images: string) => `${images} images/s`,
     timeLeft: (time: string) => `${time} left`,
+    cut: (share: string) => `to be cut: ${share} of the weights’ norm`,
     stopped: 'The training was stopped.',
     discard: 'Discard',
     savedAs: (path: string) => `Saved as ${path}`,
@@ -378,6 +379,27 @@ export const strings = {
       nothing: 'There is no layer to prune.',
       noRun: 'There is something to save after a run.',
     },
+  },
+  presets: {
+    lenet: 'LeNet on MNIST, as published',
+    cifar: 'CIFAR-10, as published',
+    short: 'A short look',
+  } as Readonly<Record<string, string>>,
+  sparsity: {
+    heading: 'Weights that are left',
+    chart: 'Weights that are left, per layer',
+    left: 'not zero',
+    description: (count: number) => `Share of the weights that are not zero, of ${layers(count)}.`,
+    total: (nonZero: string, weights: string, times: string) =>
+      `${nonZero} of ${weights} weights are left, a ${times} compression.`,
+    cut: (share: string, exponent: string) =>
+      `What was set to zero had ${share} of the weights’ norm (decay E = ${exponent}).`,
+    accuracy: (before: string, after: string, difference: string) =>
+      `Accuracy ${before} before weights were set to zero, ${after} after (${difference}).`,
+    whatZerosDo:
+      'Zeros alone make the file neither smaller nor the model faster: runtimes multiply by them like by any other number.',
+    columns: { weights: 'Weights', nonZero: 'Not zero', sparsity: 'Sparsity', note: 'Note' },
+    leftAlone: 'left alone',
   },
   results: {
     heading: 'Before and after',
@@ -454,6 +476,9 @@ export const strings = {
       machine: 'Machine',
     },
     method: 'Method',
+    preset: 'Preset',
+    presetHelp: 'Fills in the method’s options and the training.',
+    noPreset: 'Own settings',
     target: 'Target',
     targetKinds: {
       macs: 'MACs to keep',
@@ -590,6 +615,7 @@ export const strings = {
     reset: (label: string, standard: string) => `Reset “${label}” to its default: ${standard}`,
     problems: {
       number: () => 'A number is expected here.',
+      numbers: 'Numbers are expected here, one on a line.',
       whole: () => 'A whole number is expected here.',
       range: ({ low, high, withLow, withHigh }: NumberRange) =>
         [
@@ -706,6 +732,24 @@ export const strings = {
         trainBetween: { label: 'Train after the first part too', help: 'When there is training at all.' },
       } as OptionsWords,
     },
+    gsm: {
+      label: 'Single weights (GSM)',
+      help: 'Trains with global sparse momentum: weights that matter least, wherever they are, decay to zero. Needs images with labels and a long training. Zeros alone make the model neither smaller nor faster.',
+      first: ['keep', 'momentum', 'weightDecay', 'nesterov'],
+      options: {
+        keep: {
+          label: 'Weights that stay',
+          unit: 'share',
+          help: 'Of the whole model; how many in each layer comes out of the training.',
+        },
+        momentum: {
+          label: 'Momentum',
+          help: 'Instead of the training’s. The nearer to 1, the faster the others decay: 0.98 or 0.99.',
+        },
+        weightDecay: { label: 'Weight decay', help: 'Instead of the training’s: it drives the others to zero.' },
+        nesterov: { label: 'Nesterov momentum', help: '' },
+      } as OptionsWords,
+    },
     'fine-tune': {
       label: 'Fine-tuning',
       help: 'Trains the model as it is; nothing is pruned.',
@@ -746,6 +790,7 @@ export const strings = {
         label: 'Layers to match',
         help: 'One name or pattern per line; the last feature map when empty.',
       },
+      milestones: { label: 'Milestones', help: 'Of the step schedule: shares of the training, one on a line.' },
       warmup: { label: 'Warm-up', unit: 'steps' },
       optimizer: { choices: { sgd: 'SGD', adamw: 'AdamW' } },
       nesterov: { label: 'Nesterov momentum' },
@@ -766,6 +811,7 @@ export const strings = {
       classes: { label: 'Classes', help: 'As in the data when left out.', leftOut: 'as in the data' },
     } as OptionsWords,
     off: 'With 0 epochs nothing is trained. Training recovers accuracy that pruning lost.',
+    needed: 'This method prunes by training: set the number of epochs.',
     needsData: 'Training needs images: choose some under Data.',
     time: 'Time',
     measure: 'Measure',

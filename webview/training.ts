@@ -12,20 +12,22 @@ const allButEpochs = Object.keys(trainingSchema.properties).filter((key) => key 
 const ofAugment = Object.keys(trainingSchema.properties.augment?.properties ?? {}).map((key) => `augment.${key}`);
 
 /** Options that change nothing, given the others. */
-export function withoutMeaning({
-  epochs,
-  loss,
-  labelShare,
-  features,
-  optimizer,
-}: TrainingSettings): ReadonlySet<string> {
+export function withoutMeaning(
+  { epochs, loss, labelShare, features, optimizer, schedule }: TrainingSettings,
+  method: PruneSettings['method'],
+): ReadonlySet<string> {
   if (epochs === 0) return new Set([...allButEpochs, ...ofAugment]);
-  const distils = loss === 'auto' || loss === 'distill';
+  // This method has an optimizer of its own, learns from labels by itself and prunes in one round.
+  const isSparse = method === 'gsm';
+  const distils = (loss === 'auto' && !isSparse) || loss === 'distill';
+  const isSgd = optimizer === 'sgd' && !isSparse;
   return new Set([
     ...(distils ? [] : ['temperature']),
     ...(loss === 'labels' ? ['labelShare'] : []),
     ...(loss === 'labels' || labelShare > 0 ? [] : ['labelSmoothing']),
     ...(features > 0 ? [] : ['featureLayers']),
-    ...(optimizer === 'sgd' ? [] : ['momentum', 'nesterov']),
+    ...(isSgd ? [] : ['momentum', 'nesterov']),
+    ...(isSparse ? ['optimizer', 'weightDecay', 'rounds'] : []),
+    ...(schedule === 'step' ? [] : ['milestones']),
   ]);
 }

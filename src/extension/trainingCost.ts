@@ -4,7 +4,7 @@ import type { PruneSettings } from '../protocol/recipe';
 import type { TrainingEstimate } from '../protocol/view';
 
 /** Choices that a training step takes as long with as without. */
-const FREE = ['epochs', 'lr', 'schedule', 'warmup', 'momentum', 'nesterov', 'weightDecay'] as const;
+const FREE = ['epochs', 'lr', 'schedule', 'milestones', 'warmup', 'momentum', 'nesterov', 'weightDecay'] as const;
 
 /** What is known of the training time after a change of the settings: more epochs take longer in proportion. */
 export function estimateAfter(
@@ -13,12 +13,20 @@ export function estimateAfter(
   after: PruneSettings,
 ): TrainingEstimate {
   if (!isDeepStrictEqual(costly(before), costly(after))) return { kind: 'unknown' };
+  // What was said of the training as a whole holds no longer.
+  const isSame = isDeepStrictEqual(before.training, after.training);
   const [from, to] = [before, after].map(({ training }) => training?.epochs ?? 0);
-  if (from === to) return estimate;
+  if (from === to) return isSame ? estimate : withoutWarning(estimate);
   if (estimate.kind !== 'known' || from === 0 || to === 0) return { kind: 'unknown' };
-  const { time } = estimate;
+  const { warning, ...time } = estimate.time;
   const steps = (time.steps / from) * to;
   return { kind: 'known', time: { ...time, steps, seconds: steps * time.secondsPerStep } };
+}
+
+function withoutWarning(estimate: TrainingEstimate): TrainingEstimate {
+  if (estimate.kind !== 'known') return estimate;
+  const { warning, ...time } = estimate.time;
+  return { ...estimate, time };
 }
 
 function costly({ training, ...others }: PruneSettings): unknown {

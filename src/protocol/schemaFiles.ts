@@ -1,5 +1,6 @@
-/** The JSON schemas of files that users write, made from their validation: see `npm run schemas`. */
+/** The JSON schemas of files that users write, made from their validation, and the presets: see `npm run schemas`. */
 import { z } from 'zod';
+import { presets } from './presets';
 import { datasetSchema, recipeSchema } from './recipe';
 
 /** File name in `schemas/` → its text. They describe what may be written, so keys with a default are optional. */
@@ -7,6 +8,7 @@ export function schemaFiles(): Readonly<Record<string, string>> {
   return {
     'prune.schema.json': text('Espalier recipe', recipeSchema),
     'dataset.schema.json': text('Espalier dataset', datasetSchema),
+    'presets.json': `${JSON.stringify(presets, null, 2)}\n`,
   };
 }
 

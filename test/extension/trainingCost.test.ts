@@ -22,6 +22,12 @@ it('stretches it over more epochs', () => {
   });
 });
 
+it('drops what was said of the training as a whole when anything of it changes', () => {
+  const warned: TrainingEstimate = { kind: 'known', time: { ...time, warning: 'too short' } };
+  expect(estimateAfter(warned, before, settings({ epochs: 2 }))).toEqual(warned);
+  expect(estimateAfter(warned, before, settings({ epochs: 2, lr: 0.5 }))).toEqual(known);
+});
+
 it.each([
   ['the images', settings({ epochs: 2, images: 10 })],
   ['the target', settings({ epochs: 2 }, { target: { kind: 'macs', value: 0.4 } })],

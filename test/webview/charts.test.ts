@@ -8,6 +8,7 @@ import { latencyChart } from '../../webview/charts/latency';
 import { bins, linearTicks, logScale, logTicks, sample } from '../../webview/charts/scale';
 import { damageLevel, largestDamage, sensitivityChart, sensitivityHeight } from '../../webview/charts/sensitivity';
 import { sparkline } from '../../webview/charts/sparkline';
+import { sparsityChart, sparsityHeight } from '../../webview/charts/sparsity';
 import { cutPosition, rankAt, spectrumArea, spectrumChart } from '../../webview/charts/spectrum';
 import { count, real } from '../../webview/format';
 import { renderChart } from './renderTemplate';
@@ -287,6 +288,20 @@ describe('channels', () => {
     const { text } = channels(4096, true);
     expect(text.match(/<rect/g)?.length).toBeLessThan(300);
   });
+});
+
+test('sparsity: bars as long as the share that is left, with their numbers', async () => {
+  const layers = [
+    { layer: 'conv1', weights: 500, nonZero: 500, pruned: false },
+    { layer: 'stage1.block0.a.long.name.conv2', weights: 25_000, nonZero: 2_500, pruned: true },
+    { layer: 'fc1', weights: 400_000, nonZero: 0, pruned: true },
+  ];
+  const size = { width: 420, height: sparsityHeight(layers.length) };
+  const chart = renderChart(sparsityChart({ ...size, layers }), size);
+  await expect(chart).toMatchFileSnapshot('golden/sparsity.svg');
+  const many = Array.from({ length: 1000 }, (_, i) => ({ ...layers[1], layer: `layer${i}` }));
+  const tall = { width: 420, height: sparsityHeight(1000) };
+  expect(renderChart(sparsityChart({ ...tall, layers: many }), tall)).not.toContain('2,500 / 25,000</text>');
 });
 
 test('sensitivity: the stronger, the more is lost', async () => {

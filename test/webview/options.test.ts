@@ -7,6 +7,7 @@ import {
   humanised,
   isSameValue,
   linesOf,
+  numbersOf,
   type OptionField,
   type OptionsSchema,
   optionFields,
@@ -167,6 +168,12 @@ describe('values', () => {
     expect(linesOf(' conv1\n\nhead*\nconv1 ')).toEqual(['conv1', 'head*']);
   });
 
+  test('of numbers are rising, however they are written; what is none is refused', () => {
+    expect(numbersOf('0.75\n0.5, 0.6')).toEqual([0.5, 0.6, 0.75]);
+    expect(numbersOf('')).toEqual([]);
+    expect(numbersOf('0.5\nhalf')).toBeNull();
+  });
+
   test('of a method lie under its name', () => {
     expect(methodOptions(settings, 'basis')).toBe(settings.basis);
   });
@@ -176,20 +183,26 @@ describe('options without meaning', () => {
   const training = trainingRules.parse({ epochs: 3 });
 
   test('all but the epochs while nothing is trained', () => {
-    const hidden = withoutMeaning({ ...training, epochs: 0 });
+    const hidden = withoutMeaning({ ...training, epochs: 0 }, 'basis');
     const shown = optionFields(trainingSchema).filter(({ path }) => !hidden.has(path.join('.')));
     expect(shown.map(({ path }) => path)).toEqual([['epochs']]);
   });
 
   test.each([
-    [{}, ['labelSmoothing', 'featureLayers']],
-    [{ labelShare: 0.3, features: 2 }, []],
+    [{}, ['labelSmoothing', 'featureLayers', 'milestones']],
+    [{ labelShare: 0.3, features: 2, schedule: 'step' as const }, []],
     [
       { loss: 'labels' as const, optimizer: 'adamw' as const },
-      ['temperature', 'labelShare', 'featureLayers', 'momentum', 'nesterov'],
+      ['temperature', 'labelShare', 'featureLayers', 'momentum', 'nesterov', 'milestones'],
     ],
-    [{ loss: 'match' as const }, ['temperature', 'labelSmoothing', 'featureLayers']],
+    [{ loss: 'match' as const }, ['temperature', 'labelSmoothing', 'featureLayers', 'milestones']],
   ])('%j hides %j', (change, hidden) => {
-    expect([...withoutMeaning({ ...training, ...change })]).toEqual(hidden);
+    expect([...withoutMeaning({ ...training, ...change }, 'basis')]).toEqual(hidden);
+  });
+
+  test('a method with an optimizer of its own hides that of the training', () => {
+    const hidden = withoutMeaning(training, 'gsm');
+    for (const key of ['optimizer', 'momentum', 'nesterov', 'weightDecay', 'rounds']) expect(hidden).toContain(key);
+    expect(hidden).not.toContain('lr');
   });
 });

@@ -127,6 +127,7 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     'stopped',
     'channels',
     'double',
+    'sparse',
   ];
   const panelScenarios: readonly ScenarioName[] = [
     'ready',
@@ -144,6 +145,7 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     'trains',
     'channels',
     'transfers',
+    'sparse',
   ];
   const everyTheme = Object.keys(themes) as ThemeName[];
   /** In the other themes only colours differ; axe needs seconds for each page. */
@@ -193,6 +195,29 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     expect(complaints).toEqual([]);
     await page.close();
     await panel.close();
+  });
+
+  test('results of a sparse model say what is left of each layer, also as a table', async () => {
+    const page = await open({ view: 'editor', scenario: 'sparseDone', height: 1700 });
+    await page.getByRole('tab', { name: 'Results' }).click();
+    const section = page.locator('section.sparsity');
+    await section.getByText('of the weights’ norm').waitFor();
+    expect(await section.getByText('Zeros alone make').count()).toBe(1);
+    await section.locator('svg').first().waitFor();
+    await page.screenshot({ path: path.join(screenshots, 'sparse-results.png') });
+    expect(await violations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await page.close();
+  });
+
+  test('a preset fills in the options and the training', async () => {
+    const page = await open({ view: 'panel', scenario: 'sparse', height: 1700 });
+    await page.locator('#preset').selectOption('lenet');
+    const [change] = await requests(page, 'change');
+    expect(JSON.stringify(change)).toContain('"epochs":280');
+    await page.screenshot({ path: path.join(screenshots, 'sparse-panel.png') });
+    expect(complaints).toEqual([]);
+    await page.close();
   });
 
   test.each(drawn.map(named))('is drawn without a complaint: $name', async ({ name, ...screen }) => {

@@ -12,6 +12,7 @@ import {
   checkNumber,
   isSameValue,
   linesOf,
+  numbersOf,
   type OptionField,
   type OptionPath,
   type OptionsSchema,
@@ -128,13 +129,24 @@ export class EspalierOptions extends LitElement {
 
   private list(field: Extract<OptionField, { kind: 'list' }>): TemplateResult {
     const id = field.path.join('.');
-    const value = (valueAt(this.values, field.path) ?? field.standard) as readonly string[];
-    const change = (event: Event) => this.set(field, linesOf((event.target as HTMLTextAreaElement).value));
+    const value = (valueAt(this.values, field.path) ?? field.standard) as readonly (string | number)[];
+    const refused = this.refused.get(id);
+    const change = (event: Event) => {
+      const text = (event.target as HTMLTextAreaElement).value;
+      const found = field.ofNumbers ? numbersOf(text) : linesOf(text);
+      if (found === null) {
+        this.refused = new Map(this.refused).set(id, { text, problem: strings.options.problems.numbers });
+      } else {
+        this.forgive(id);
+        this.set(field, found);
+      }
+    };
     return html`
       <div class="field">
         <div class="head"><label for=${id}>${field.label}</label>${this.reset(field)}</div>
         <textarea id=${id} rows=${Math.min(6, value.length + 1)} aria-describedby=${help(field)} spellcheck="false"
-          .value=${live(value.join('\n'))} @change=${change}></textarea>
+          aria-invalid=${refused === undefined ? 'false' : 'true'} .value=${live(refused?.text ?? value.join('\n'))} @change=${change}></textarea>
+        ${refused === undefined ? nothing : html`<span class="problem" role="alert">${refused.problem}</span>`}
         ${helpText(field)}
       </div>
     `;

@@ -5,8 +5,9 @@ import type { PruneSettings } from '../../src/protocol/recipe';
 import { numberField, selectField, textField } from '../controls/fields';
 import '../controls/optionsForm';
 import type { OptionChange } from '../controls/optionsForm';
-import { methodOptions, methods, withMethodOptions } from '../methods';
+import { hasTarget, methodOptions, methods, withMethodOptions } from '../methods';
 import { linesOf, withValue } from '../options';
+import { isPreset, presetsOf, withPreset } from '../presets';
 import type { Session } from '../session';
 import { strings } from '../strings';
 import { retarget, type TargetChoice, targetChoice, targetUnits } from '../target';
@@ -22,15 +23,8 @@ export function methodSection(session: Session, settings: PruneSettings): Templa
       options: methods.map(({ id, label }) => ({ value: id, label })),
       onChange: (value) => session.change({ method: value as PruneSettings['method'] }),
     })}
-    ${target(session, settings)}
-    ${selectField({
-      id: 'multiple',
-      label: strings.panel.multiple,
-      help: strings.panel.multipleHelp,
-      value: String(settings.multiple),
-      options: [1, 4, 8, 16, 32].map((value) => ({ value: String(value), label: String(value) })),
-      onChange: (value) => session.change({ multiple: Number(value) as PruneSettings['multiple'] }),
-    })}
+    ${preset(session, settings)}
+    ${hasTarget(settings) ? html`${target(session, settings)} ${multiple(session, settings)}` : nothing}
     ${textField({
       id: 'protect',
       label: strings.panel.protect,
@@ -53,6 +47,38 @@ export function methodSection(session: Session, settings: PruneSettings): Templa
             <button type="button" class="link" @click=${() => session.change({ groups: [] })}>${strings.panel.resetOverrides}</button></p>`
     }
   `;
+}
+
+function multiple(session: Session, settings: PruneSettings): TemplateResult {
+  return selectField({
+    id: 'multiple',
+    label: strings.panel.multiple,
+    help: strings.panel.multipleHelp,
+    value: String(settings.multiple),
+    options: [1, 4, 8, 16, 32].map((value) => ({ value: String(value), label: String(value) })),
+    onChange: (value) => session.change({ multiple: Number(value) as PruneSettings['multiple'] }),
+  });
+}
+
+/** Settings that belong together, for methods that have some. */
+function preset(session: Session, settings: PruneSettings): TemplateResult | typeof nothing {
+  const offered = presetsOf(settings.method);
+  if (offered.length === 0) return nothing;
+  const chosen = offered.find((one) => isPreset(settings, one));
+  return selectField({
+    id: 'preset',
+    label: strings.panel.preset,
+    help: chosen?.description ?? strings.panel.presetHelp,
+    value: chosen?.name ?? '',
+    options: [
+      { value: '', label: strings.panel.noPreset },
+      ...offered.map(({ name }) => ({ value: name, label: strings.presets[name] ?? name })),
+    ],
+    onChange: (name) => {
+      const found = offered.find((one) => one.name === name);
+      if (found) session.change(withPreset(settings, found));
+    },
+  });
 }
 
 function target(session: Session, settings: PruneSettings): TemplateResult {

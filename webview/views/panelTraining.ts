@@ -34,10 +34,11 @@ export function trainingSection(session: Session, settings: PruneSettings): Temp
     session.change({ training: withValue(values, path, value) as unknown as TrainingSettings });
   return html`
     <espalier-options .schema=${trainingSchema} .words=${strings.training.options} .first=${strings.training.first}
-      .values=${values} .hiddenOptions=${withoutMeaning(training)} @option-change=${change}></espalier-options>
+      .values=${values} .hiddenOptions=${withoutMeaning(training, settings.method)} @option-change=${change}></espalier-options>
     ${trains ? nothing : html`<p class="dim small line">${strings.training.off}</p>`}
     ${trains && settings.data === undefined ? notice('warning', '', strings.training.needsData) : nothing}
     ${trains ? time(session, settings) : nothing}
+    ${!trains && settings.method === 'gsm' ? notice('warning', '', strings.training.needed) : nothing}
     ${transfer(session, settings)}
   `;
 }
@@ -75,6 +76,7 @@ function time(session: Session, settings: PruneSettings): TemplateResult {
   return html`
     <section class="time" aria-label=${text.time}>
       <div role="status">${timeText(trainingTime)}</div>
+      ${trainingTime.kind === 'known' && trainingTime.time.warning ? notice('warning', '', trainingTime.time.warning) : nothing}
       ${trainingTime.kind === 'failed' ? errorNotice(trainingTime.error, null) : nothing}
       <vscode-button secondary ?disabled=${blocked} @click=${() => session.act('estimateTraining', {})}>${known ? text.measureAgain : text.measure}</vscode-button>
     </section>

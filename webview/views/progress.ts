@@ -5,7 +5,7 @@ import type { RunState } from '../../src/protocol/view';
 import '@vscode-elements/elements/dist/vscode-progress-bar/index.js';
 import '@vscode-elements/elements/dist/vscode-button/index.js';
 import '../controls/elapsed';
-import { count, duration, progressPercent } from '../format';
+import { count, duration, percent, progressPercent } from '../format';
 import type { Session } from '../session';
 import { strings } from '../strings';
 
@@ -48,11 +48,15 @@ export function runProgress(run: Running, { details = false } = {}): TemplateRes
 }
 
 /** "Epoch 2 of 10 · step 170 of 1,570 · 1,240 images/s · 4 min left" */
-function trainingLine({ epoch, epochs, step, steps, imagesPerSecond, secondsLeft }: TrainingProgress, paused: boolean) {
+function trainingLine(
+  { epoch, epochs, step, steps, imagesPerSecond, secondsLeft, cut }: TrainingProgress,
+  paused: boolean,
+) {
   const text = strings.run;
   return [
     text.epoch(epoch, epochs),
     text.step(step, steps),
+    ...(cut === undefined ? [] : [text.cut(percent(cut))]),
     ...(paused ? [] : [text.speed(count(imagesPerSecond))]),
     ...(paused || secondsLeft === null ? [] : [text.timeLeft(duration(secondsLeft))]),
   ].join(' · ');

@@ -22,6 +22,7 @@ import {
   resultTable,
   speedSentence,
 } from './resultTables';
+import { sparsityResult } from './sparsity';
 import { trainingResult } from './trainingView';
 
 export const resultsStyles = css`
@@ -105,6 +106,7 @@ export function results(session: Session): TemplateResult {
         ${checks(result.verification)} ${warnings(result)}
       </section>
       ${trainingResult(session, result)}
+      ${result.sparsity === undefined ? nothing : sparsityResult(result.sparsity)}
       ${layers(result)}
       ${result.layerLatency.length === 0 ? nothing : latency(result)}
       ${accuracy === null ? nothing : confusions(accuracy)}
