@@ -37,7 +37,8 @@ describe('fields of a schema', () => {
       flip: { type: 'boolean' },
       inner: { type: 'object', properties: { depth: { type: 'integer', default: 2 } } },
       list: { type: 'array', items: { type: 'string' }, default: [] },
-      numbers: { type: 'array', items: { type: 'number' } },
+      numbers: { type: 'array', items: { type: 'number' }, default: [0.5] },
+      pairs: { type: 'array', items: { type: 'array' } },
     },
   };
 
@@ -66,7 +67,8 @@ describe('fields of a schema', () => {
       { path: ['globalMask'], kind: 'switch', standard: true },
       { path: ['flip'], kind: 'choice', standard: undefined },
       { path: ['inner', 'depth'], kind: 'number', standard: 2 },
-      { path: ['list'], kind: 'list', standard: [] },
+      { path: ['list'], kind: 'list', standard: [], ofNumbers: false },
+      { path: ['numbers'], kind: 'list', standard: [0.5], ofNumbers: true },
     ]);
   });
 
