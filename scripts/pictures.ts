@@ -33,9 +33,11 @@ async function main([model, data, test = data]: string[]): Promise<void> {
     version: 1,
     model: { path: names[0] as string },
     data: { path: names[1] as string, evaluation: names[2] as string },
-    method: 'basis',
-    target: { kind: 'macs', value: 0.7 },
+    method: 'double',
+    double: { trainBetween: false },
+    target: { kind: 'macs', value: 0.5 },
     multiple: 16,
+    training: { epochs: 3 },
   };
   writeFileSync(path.join(folder, `${name}.prune.json`), JSON.stringify(recipe, null, 2));
   mkdirSync(images, { recursive: true });

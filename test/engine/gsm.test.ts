@@ -1,54 +1,41 @@
 /** Runs of global sparse momentum, from a model file and a dataset to a verified sparse candidate. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { findLayers } from '../../src/analysis/layers';
-import { createService, type Service } from '../../src/engine/service';
+import type { Service } from '../../src/engine/service';
 import { openModel } from '../../src/formats';
 import type { Progress, RunResult } from '../../src/protocol/plan';
-import { type RecipeInput, settingsSchema } from '../../src/protocol/recipe';
+import { settingsSchema } from '../../src/protocol/recipe';
 import { toFloat32 } from '../../src/tensor/tensor';
 import { keptCount } from '../../src/train/sparseMomentum';
-import { put, scratch } from '../data/scratch';
-import { classifier, writeImages } from '../support/stripes';
+import { put } from '../data/scratch';
+import { type Asked, type SettingsInput, type StripesRuns, stripesData, stripesRuns } from '../support/stripesRuns';
 
-type Settings = Omit<RecipeInput, '$schema' | 'version' | 'model' | 'results'>;
-
-let folder: string;
-let service: Service;
-const settings: Settings = {
+const settings: SettingsInput = {
   method: 'gsm',
   gsm: { keep: 0.2, momentum: 0.98, weightDecay: 0.04 },
-  data: { path: 'train-images-idx3-ubyte', evaluation: 'test-images-idx3-ubyte' },
+  data: stripesData,
   target: { kind: 'macs', value: 0.5 },
   training: { epochs: 30, lr: 0.03, batch: 24 },
   threads: 1,
 };
+
+let folder: string;
+let service: Service;
+let runs: StripesRuns;
 beforeEach(async () => {
-  folder = await scratch();
-  service = createService({ spectraWorker: null });
-  writeFileSync(path.join(folder, 'stripes.onnx'), classifier());
-  await writeImages(folder, 'train', 240, 1);
-  await writeImages(folder, 'test', 120, 2);
+  runs = await stripesRuns();
+  ({ folder, service } = runs);
   return () => service.dispose();
 });
 
-interface Asked {
-  readonly with?: Partial<Settings>;
-  readonly signal?: AbortSignal;
-  readonly resume?: boolean;
-  onProgress?(progress: Progress): void;
-}
-
-function request(more: Partial<Settings> = {}) {
+function request(more: Partial<SettingsInput> = {}) {
   return { path: path.join(folder, 'stripes.onnx'), settings: settingsSchema.parse({ ...settings, ...more }), folder };
 }
 
-function run({ with: more, signal, resume, onProgress }: Asked = {}): Promise<RunResult> {
-  return service.handlers.run(
-    { ...request(more), storage: path.join(folder, 'storage'), checkpoint: path.join(folder, 'checkpoint'), resume },
-    { signal: signal ?? new AbortController().signal, progress: onProgress ?? (() => undefined) },
-  );
+function run({ with: more, ...asked }: Asked & { readonly with?: Partial<SettingsInput> } = {}): Promise<RunResult> {
+  return runs.run({ ...settings, ...more }, asked);
 }
 
 /** Weights of the layers of a file, and how many of them are not zero. */
@@ -106,19 +93,19 @@ describe('a training that is too short for its decay', () => {
 
   test('says so when its time is measured', async () => {
     const context = { signal: new AbortController().signal, progress: () => undefined };
-    const time = (more?: Partial<Settings>) => service.handlers.trainingTime(request(more), context);
+    const time = (more?: Partial<SettingsInput>) => service.handlers.trainingTime(request(more), context);
     expect((await time({ gsm })).warning).toMatch(/E = 0\.\d/);
     expect((await time()).warning).toBeUndefined();
   });
 
   test('is long enough when one of the suggestions is followed', async () => {
     const context = { signal: new AbortController().signal, progress: () => undefined };
-    const time = (more: Partial<Settings>) => service.handlers.trainingTime(request(more), context);
+    const time = (more: Partial<SettingsInput>) => service.handlers.trainingTime(request(more), context);
     const { warning } = await time({ gsm });
     const [, epochs, momentum, decay] = /(\d+) epochs, or a momentum of (\S+), or a weight decay of (\S+)\.$/.exec(
       warning ?? '',
     ) as RegExpExecArray;
-    const enough: Partial<Settings>[] = [
+    const enough: Partial<SettingsInput>[] = [
       { gsm, training: { ...settings.training, epochs: Number(epochs) } },
       { gsm: { ...gsm, momentum: Number(momentum) } },
       { gsm: { ...gsm, weightDecay: Number(decay) } },

@@ -2,53 +2,30 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createService, type Service } from '../../src/engine/service';
+import type { Service } from '../../src/engine/service';
 import type { Progress, RunResult } from '../../src/protocol/plan';
-import { type RecipeInput, settingsSchema } from '../../src/protocol/recipe';
-import { idxBytes, put, scratch } from '../data/scratch';
-import { classifier, writeImages } from '../support/stripes';
+import { idxBytes, put } from '../data/scratch';
+import { type Asked, type SettingsInput, type StripesRuns, stripesData, stripesRuns } from '../support/stripesRuns';
 
-type Settings = Omit<RecipeInput, '$schema' | 'version' | 'model' | 'results'>;
+const settings: SettingsInput = {
+  method: 'basis',
+  data: { ...stripesData, calibrationImages: 60 },
+  target: { kind: 'macs', value: 0.6 },
+  protect: ['first', 'head'],
+  threads: 1,
+};
 
 let folder: string;
 let service: Service;
-let settings: Settings;
+let runs: StripesRuns;
 beforeEach(async () => {
-  folder = await scratch();
-  service = createService({ spectraWorker: null });
-  writeFileSync(path.join(folder, 'stripes.onnx'), classifier());
-  await writeImages(folder, 'train', 240, 1);
-  await writeImages(folder, 'test', 120, 2);
-  settings = {
-    method: 'basis',
-    data: { path: 'train-images-idx3-ubyte', evaluation: 'test-images-idx3-ubyte', calibrationImages: 60 },
-    target: { kind: 'macs', value: 0.6 },
-    protect: ['first', 'head'],
-    threads: 1,
-  };
+  runs = await stripesRuns();
+  ({ folder, service } = runs);
   return () => service.dispose();
 });
 
-interface Asked {
-  readonly model?: string;
-  readonly with?: Partial<Settings>;
-  readonly signal?: AbortSignal;
-  readonly resume?: boolean;
-  onProgress?(progress: Progress): void;
-}
-
-function run({ model = 'stripes.onnx', with: more, signal, resume, onProgress }: Asked): Promise<RunResult> {
-  return service.handlers.run(
-    {
-      path: path.join(folder, model),
-      settings: settingsSchema.parse({ ...settings, ...more }),
-      folder,
-      storage: path.join(folder, 'storage'),
-      checkpoint: path.join(folder, 'checkpoint'),
-      resume,
-    },
-    { signal: signal ?? new AbortController().signal, progress: onProgress ?? (() => undefined) },
-  );
+function run({ with: more, ...asked }: Asked & { readonly with?: Partial<SettingsInput> }): Promise<RunResult> {
+  return runs.run({ ...settings, ...more }, asked);
 }
 
 /** The classifier, trained: a file beside it. */
@@ -126,7 +103,7 @@ describe('in rounds', () => {
 
 describe('with a new classifier', () => {
   /** The same images with two classes: striped or not. */
-  async function twoClasses(): Promise<Settings['data']> {
+  async function twoClasses(): Promise<SettingsInput['data']> {
     for (const part of ['train', 'test']) {
       const count = part === 'train' ? 240 : 120;
       const labels = Uint8Array.from({ length: count }, (_, i) => (i % 3 === 2 ? 1 : 0));

@@ -2,31 +2,27 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createService, type Service } from '../../src/engine/service';
+import type { Service } from '../../src/engine/service';
 import { openModel } from '../../src/formats';
 import { serializeGraph } from '../../src/formats/onnx/serialize';
 import type { Progress, RunResult } from '../../src/protocol/plan';
-import { type RecipeInput, settingsSchema, type TrainingSettings } from '../../src/protocol/recipe';
+import { settingsSchema, type TrainingSettings } from '../../src/protocol/recipe';
 import { elementCount } from '../../src/tensor/dtype';
 import { float32Tensor, memoryTensor } from '../../src/tensor/tensor';
-import { put, scratch } from '../data/scratch';
+import { put } from '../data/scratch';
 import { metadataOf } from '../support/graphs';
-import { classifier, writeImages } from '../support/stripes';
+import { type Asked, type SettingsInput, type StripesRuns, stripesData, stripesRuns } from '../support/stripesRuns';
 
 let folder: string;
 let service: Service;
-let settings: RecipeInput;
+let runs: StripesRuns;
+let settings: SettingsInput;
 beforeEach(async () => {
-  folder = await scratch();
-  service = createService({ spectraWorker: null });
-  writeFileSync(path.join(folder, 'stripes.onnx'), classifier());
-  await writeImages(folder, 'train', 240, 1);
-  await writeImages(folder, 'test', 120, 2);
+  runs = await stripesRuns();
+  ({ folder, service } = runs);
   settings = {
-    version: 1,
-    model: { path: 'stripes.onnx' },
     method: 'basis',
-    data: { path: 'train-images-idx3-ubyte', evaluation: 'test-images-idx3-ubyte', calibrationImages: 60 },
+    data: { ...stripesData, calibrationImages: 60 },
     target: { kind: 'macs', value: 0.6 },
     protect: ['first', 'head'],
     threads: 1,
@@ -34,26 +30,8 @@ beforeEach(async () => {
   return () => service.dispose();
 });
 
-interface Asked {
-  readonly training: Partial<TrainingSettings>;
-  readonly signal?: AbortSignal;
-  readonly resume?: boolean;
-  onProgress?(progress: Progress): void;
-}
-
-function run({ training, signal, resume, onProgress }: Asked): Promise<RunResult> {
-  const { version, model, ...rest } = settings;
-  return service.handlers.run(
-    {
-      path: path.join(folder, 'stripes.onnx'),
-      settings: settingsSchema.parse({ ...rest, training }),
-      folder,
-      storage: path.join(folder, 'storage'),
-      checkpoint: path.join(folder, 'checkpoint'),
-      resume,
-    },
-    { signal: signal ?? new AbortController().signal, progress: onProgress ?? (() => undefined) },
-  );
+function run({ training, ...asked }: Asked & { readonly training: Partial<TrainingSettings> }): Promise<RunResult> {
+  return runs.run({ ...settings, training }, asked);
 }
 
 test('learning from labels makes an untrained network a good one, verified and reported', async () => {
@@ -103,8 +81,7 @@ test('reports progress with the time left', async () => {
 });
 
 test('its time is known before it starts', async () => {
-  const { version, model, ...rest } = settings;
-  const asked = settingsSchema.parse({ ...rest, training: { epochs: 5, batch: 24, loss: 'labels' } });
+  const asked = settingsSchema.parse({ ...settings, training: { epochs: 5, batch: 24, loss: 'labels' } });
   const context = { signal: new AbortController().signal, progress: () => undefined };
   const request = { path: path.join(folder, 'stripes.onnx'), settings: asked, folder };
   const { seconds, steps, secondsPerStep, trainedParams } = await service.handlers.trainingTime(request, context);
