@@ -767,6 +767,25 @@ export function trainingNeeded({ method }: { method: string }): UserError {
   );
 }
 
+export function ticketDiffers({
+  path,
+  layer,
+  found,
+  expected,
+}: {
+  path: string;
+  layer: string | null;
+  found: string | undefined;
+  expected: string;
+}): UserError {
+  const where = layer === null ? '' : ` for the layer '${layer}'`;
+  return new UserError(
+    'ticket-differs',
+    `${path} can't give its zeros to this model: found ${found ?? 'no such layer'}${where}, expected ${expected}.`,
+    'Name a model that was pruned with gsm from one of the same architecture.',
+  );
+}
+
 export function labelsNeeded({ path }: { path: string }): UserError {
   return new UserError(
     'labels-needed',

@@ -56,6 +56,7 @@ export type OptionField =
       readonly leftOut: string;
     })
   | (Common & { readonly kind: 'switch'; readonly standard: boolean })
+  | (Common & { readonly kind: 'text'; readonly standard: string | undefined; readonly leftOut: string })
   /** Texts or numbers, one on a line. */
   | (Common & { readonly kind: 'list'; readonly standard: readonly (string | number)[]; readonly ofNumbers: boolean })
   | (Common & {
@@ -120,6 +121,8 @@ function fieldsOf(
             standard: property.default as number | undefined,
           },
         ];
+      case 'string':
+        return [{ ...common, kind: 'text', standard: property.default as string | undefined }];
       case 'array': {
         const type = typeOf(property.items);
         const standard = (property.default as readonly (string | number)[] | undefined) ?? [];

@@ -392,8 +392,8 @@ export const strings = {
     description: (count: number) => `Share of the weights that are not zero, of ${layers(count)}.`,
     total: (nonZero: string, weights: string, times: string) =>
       `${nonZero} of ${weights} weights are left, a ${times} compression.`,
-    cut: (share: string, exponent: string) =>
-      `What was set to zero had ${share} of the weights’ norm (decay E = ${exponent}).`,
+    cut: (share: string, exponent: string | null) =>
+      `What was set to zero had ${share} of the weights’ norm${exponent === null ? '' : ` (decay E = ${exponent})`}.`,
     accuracy: (before: string, after: string, difference: string) =>
       `Accuracy ${before} before weights were set to zero, ${after} after (${difference}).`,
     whatZerosDo:
@@ -735,7 +735,7 @@ export const strings = {
     gsm: {
       label: 'Single weights (GSM)',
       help: 'Trains with global sparse momentum: weights that matter least, wherever they are, decay to zero. Needs images with labels and a long training. Zeros alone make the model neither smaller nor faster.',
-      first: ['keep', 'momentum', 'weightDecay', 'nesterov'],
+      first: ['keep', 'momentum', 'weightDecay', 'finish'],
       options: {
         keep: {
           label: 'Weights that stay',
@@ -748,6 +748,12 @@ export const strings = {
         },
         weightDecay: { label: 'Weight decay', help: 'Instead of the training’s: it drives the others to zero.' },
         nesterov: { label: 'Nesterov momentum', help: '' },
+        finish: { label: 'Epochs after the cut', help: 'Plain training with the zeros kept.' },
+        ticket: {
+          label: 'Take the zeros from',
+          help: 'A model pruned before: its zeros go into the weights that training starts with (a lottery ticket). Relative to the recipe.',
+          leftOut: 'prune anew',
+        },
       } as OptionsWords,
     },
     'fine-tune': {

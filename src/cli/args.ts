@@ -66,6 +66,8 @@ export const commands = {
       order: { kind: 'value', help: 'Of double pruning: channel-first (default) or basis-first.' },
       preset: { kind: 'value', help: 'Settings that belong together: lenet, cifar or short, all of gsm.' },
       keep: { kind: 'value', help: 'Of gsm: the share of all weights that stay; default 0.1.' },
+      'epochs-after': { kind: 'value', help: 'Of gsm: epochs of plain training after the cut, zeros kept; default 0.' },
+      ticket: { kind: 'value', help: 'Of gsm: put the zeros of this pruned model into the weights to start with.' },
       'no-refit': { kind: 'flag', help: 'Leave out the layer-by-layer refit of bases.' },
       'no-reconstruct': { kind: 'flag', help: 'Leave out the layer-by-layer refit of what reads removed channels.' },
       'fold-bn': { kind: 'flag', help: 'Weigh outputs as the following BatchNormalization does.' },

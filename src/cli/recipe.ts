@@ -57,6 +57,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'channel.allocation': 'allocation',
   'double.order': 'order',
   'gsm.keep': 'keep',
+  'gsm.finish': 'epochs-after',
+  'gsm.ticket': 'ticket',
   'gsm.momentum': 'momentum',
   'gsm.weightDecay': 'weight-decay',
   layers: 'layer',
@@ -96,6 +98,8 @@ function overrides(args: Arguments, folder: string, method: string) {
   const order = args.value('order');
   const finish = args.value('finish');
   const keep = parseNumber(args, 'keep');
+  const epochsAfter = parseCount(args, 'epochs-after');
+  const ticket = args.value('ticket');
   const inertia = inertiaWords(args);
   const isSparse = method === 'gsm';
   const training = { ...trainingWords(args), ...(isSparse ? {} : inertia) };
@@ -123,7 +127,12 @@ function overrides(args: Arguments, folder: string, method: string) {
       ...(args.flag('no-reconstruct') ? { reconstruct: false } : {}),
     },
     double: { ...(order ? { order } : {}) },
-    gsm: { ...(keep === undefined ? {} : { keep }), ...(isSparse ? inertia : {}) },
+    gsm: {
+      ...(keep === undefined ? {} : { keep }),
+      ...(epochsAfter === undefined ? {} : { finish: epochsAfter }),
+      ...(ticket === undefined ? {} : { ticket: relative(ticket) }),
+      ...(isSparse ? inertia : {}),
+    },
     ...(Object.keys(training).length ? { training } : {}),
     ...(args.flag('transfer') ? { transfer: {} } : {}),
     ...(target ? { target: parseTarget(target) } : {}),

@@ -233,7 +233,7 @@ function sparsityLines({ weights, nonZero, cut, decayExponent, accuracy, layers 
   const of = (value: number | null): string => (value === null ? 'unknown' : percent(value));
   return [
     `${nonZero} of ${weights} weights are not zero: ${(weights / Math.max(1, nonZero)).toFixed(1)} times fewer.`,
-    `What was set to zero had ${(100 * cut).toPrecision(3)} % of the weights' norm (decay E = ${decayExponent.toFixed(1)}); accuracy ${of(accuracy.trained)} before, ${of(accuracy.masked)} after.`,
+    `What was set to zero had ${(100 * cut).toPrecision(3)} % of the weights' norm ${decayExponent === null ? '' : ` (decay E = ${decayExponent.toFixed(1)})`}; accuracy ${of(accuracy.trained)} before, ${of(accuracy.masked)} after.`,
     'Zeros make the file neither smaller nor the model faster by themselves.',
     '',
     table(['layer', 'weights', 'not zero', 'sparsity', ''], rows, [1, 2, 3]),

@@ -1,107 +1,162 @@
 /**
- * Global sparse momentum in a run: the rule that the settings ask for, whether its training is long enough, and the
- * report of what became zero.
+ * A run of global sparse momentum: train, set what decayed to zero and, if asked for, train on with the zeros kept. Or a
+ * lottery ticket (Frankle and Carbin, 2019): the zeros of a model that was pruned before, put into the weights that a
+ * training starts with.
  */
-import { findLayers, type Layer } from '../analysis/layers';
-import { layerSparsity } from '../analysis/sparsity';
+import { existsSync } from 'node:fs';
+import { trainingNeeded } from '../errors';
 import type { Graph } from '../graph/graph';
-import type { Check, LayerSparsity, SparsityReport } from '../protocol/plan';
-import type { GsmOptions, PruneSettings, TrainingSettings } from '../protocol/recipe';
-import { matchAny, matchOverrides } from '../prune/match';
-import { decayExponent, ENOUGH_DECAY, type SparseMomentum } from '../train/sparseMomentum';
-import type { Trained } from './train';
-import { scheduleOf } from './trainingOptions';
+import type { SparsityReport, TrainingReport } from '../protocol/plan';
+import type { RequestContext } from '../protocol/rpc';
+import { type Decomposed, untouched } from './decompose';
+import type { Inputs } from './inputs';
+import { projectPlan } from './projection';
+import { accuracyOf, type Pruned, type Round, startOf, withGraph } from './prunedModel';
+import { type Scene, within } from './scene';
+import { decayOf, sparseRule, sparsityReport, sparsityWarnings } from './sparsity';
+import { keptWeights, masked, ticketWeights } from './ticket';
+import { joinedTraining, type Trained, type TrainingRequest, trainPruned } from './train';
+import { stepsPerEpoch } from './trainingData';
 
-/** The rule of a training of this method; undefined for other methods. @param layers of the model that is trained */
-export function sparseRule(layers: readonly Layer[], settings: PruneSettings): SparseMomentum | undefined {
-  if (settings.method !== 'gsm') return undefined;
-  const { keep, momentum, weightDecay, nesterov } = settings.gsm;
-  const isProtected = matchAny(settings.protect);
-  const override = matchOverrides(settings.layers);
-  const exempt = layers.filter(({ name }) => override(name)?.keep ?? isProtected(name));
-  return { keep, momentum, weightDecay, nesterov, exempt: new Set(exempt.map(({ weight }) => weight.ref.name)) };
+/** What was found of a training whose zeros stay. */
+interface Found {
+  /** Names of the stored tensors whose weights could become zero. */
+  readonly ranked: readonly string[];
+  readonly sparsity: SparsityReport;
+  readonly training: TrainingReport;
+  readonly warnings: readonly string[];
 }
 
-/** By how much weights without a gradient shrink in a training, and what to change when that is too little. */
-export interface Decay {
-  readonly exponent: number;
-  /** For people; null when it is enough. */
-  readonly warning: string | null;
+interface Sparse extends Found {
+  readonly graph: Graph;
+  /** Absent where the training was done by an earlier part of the run. */
+  readonly trained?: Trained;
 }
 
-export function decayOf(training: TrainingSettings, gsm: GsmOptions, stepsPerEpoch: number): Decay {
-  const after = (epochs: number): number =>
-    decayExponent({ rate: training.lr, schedule: scheduleOf(training), steps: epochs * stepsPerEpoch, ...gsm });
-  const exponent = after(training.epochs);
-  return { exponent, warning: exponent < ENOUGH_DECAY ? warningOf(exponent, training.epochs, gsm, after) : null };
+/** One training of the run. */
+interface Part {
+  readonly request: TrainingRequest;
+  readonly inputs: Inputs;
+  readonly layers: Parameters<typeof sparseRule>[0];
+  accuracy(graph: Graph): Promise<number | null>;
 }
 
-/** @param after the exponent after so many epochs */
-function warningOf(
-  exponent: number,
-  epochs: number,
-  { momentum, weightDecay }: GsmOptions,
-  after: (epochs: number) => number,
-): string {
-  const factor = ENOUGH_DECAY / exponent;
-  const isPossible = Number.isFinite(factor);
-  let enough = isPossible ? Math.ceil(epochs * factor) : 0;
-  // A schedule is not quite as long as its steps: it ends below its start.
-  while (isPossible && after(enough) < ENOUGH_DECAY) enough += Math.ceil(enough / 10_000);
-  const nearer = isPossible ? 1 - roundedBy(Math.floor, (1 - momentum) / factor) : 0;
-  const change = isPossible
-    ? `It would be enough with ${enough} epochs, or a momentum of ${Number(nearer.toFixed(12))}, or a weight decay of ${roundedBy(Math.ceil, weightDecay * factor)}.`
-    : 'Weight decay must be above 0.';
-  return `Weights that are to become zero shrink to ${Math.exp(-exponent).toPrecision(2)} of their size in this training (E = ${exponent.toFixed(1)}); cutting them costs nothing from E = ${ENOUGH_DECAY} on. ${change}`;
-}
+/** Share of the time for training before the cut, when training goes on after it. */
+const BEFORE_CUT = 0.8;
 
-/** To two digits, in the direction that is still enough. */
-function roundedBy(round: (value: number) => number, value: number): number {
-  const unit = 10 ** (Math.floor(Math.log10(value)) - 1);
-  return Number((round(value / unit) * unit).toPrecision(2));
-}
-
-/** What became zero, from the graph as it will be written. @param trained accuracy before weights were set to zero */
-export function sparsityReport(
-  graph: Graph,
-  masked: NonNullable<Trained['masked']>,
-  exponent: number,
-  trained: number | null,
-): SparsityReport {
-  const layers = layerSparsity(
-    findLayers(graph).filter(({ path }) => path.length === 0),
-    (weight) => masked.ranked.has(weight),
+/** @throws UserError `training-needed`, `ticket-differs`, and what training throws */
+export async function gsm(scene: Scene, round: Round, context: RequestContext): Promise<Pruned> {
+  const { from, settings, training, name } = round;
+  const { base, inputs, evaluation, session, tools, stages } = scene;
+  if (!training || !inputs) throw trainingNeeded({ method: 'gsm' });
+  const { projection } = projectPlan(from, settings, null, await tools.weightEnergies(from, settings));
+  const start = startOf(scene, round, untouched(from));
+  const request: TrainingRequest = {
+    opened: base,
+    decomposed: start,
+    settings: { ...settings, training },
+    inputs,
+    session,
+    checkpoint: scene.checkpoint,
+    run: scene.identity,
+    part: name,
+    resume: scene.resume && (existsSync(scene.checkpoint) || !stages.some),
+    pause: tools.pause,
+  };
+  const accuracy = async (graph: Graph): Promise<number | null> =>
+    evaluation && (await accuracyOf(graph, scene, evaluation, context));
+  const part: Part = { request, inputs, layers: from.layers, accuracy };
+  const pruned = (decomposed: Decomposed, { reference, graph }: Trained, found: Found): Pruned => {
+    const { sparsity, training, warnings } = found;
+    return {
+      from,
+      projection,
+      decomposed: withGraph(decomposed, graph),
+      reference,
+      checks: [],
+      training,
+      sparsity,
+      warnings,
+    };
+  };
+  const { ticket, finish } = settings.gsm;
+  if (ticket !== undefined) {
+    const kept = await ticketWeights(scene, ticket, start.graph);
+    const { trained, ...found } = await ticketTraining(part, kept, context);
+    return pruned(start, trained, found);
+  }
+  const done = finish > 0 ? stages.finished<Found>(name) : null;
+  const sparse: Sparse = done
+    ? { ...done.report, graph: (await tools.models.withShapes(done.path, settings.shapes)).model.graph }
+    : await sparseTraining(part, finish > 0 ? within(context, [0, BEFORE_CUT]) : context);
+  if (finish === 0 && sparse.trained) return pruned(start, sparse.trained, sparse);
+  if (!done) {
+    const { graph, trained, ...found } = sparse;
+    stages.finish(name, base.model, graph, found);
+  }
+  const decomposed = withGraph(start, sparse.graph);
+  const last = await trainPruned(
+    {
+      ...request,
+      decomposed,
+      settings: { ...settings, training: { ...training, epochs: finish } },
+      part: `${name}/finish`,
+      kept: keptWeights(sparse.graph, new Set(sparse.ranked)),
+    },
+    within(context, [BEFORE_CUT, 1]),
   );
+  return pruned(decomposed, last, { ...sparse, training: joinedTraining(sparse.training, last.report) });
+}
+
+/** Training in which most weights decay, and their cut. */
+async function sparseTraining({ request, inputs, layers, accuracy }: Part, context: RequestContext): Promise<Sparse> {
+  const { settings, decomposed } = request;
+  const { training } = settings;
+  const sparse = sparseRule(layers, settings);
+  const decay = decayOf(training, settings.gsm, stepsPerEpoch(inputs, training));
+  if (decay.warning) context.progress({ phase: 'check', message: decay.warning, fraction: null });
+  const untrained = await accuracy(decomposed.graph);
+  const trained = await trainPruned({ ...request, sparse }, context);
+  if (!trained.masked) throw new Error('a training of this method sets weights to zero');
+  const before = await accuracy(trained.masked.before);
+  const sparsity = sparsityReport(trained.graph, {
+    ...trained.masked,
+    decayExponent: decay.exponent,
+    accuracy: { trained: before, masked: settings.gsm.finish > 0 ? await accuracy(trained.graph) : null },
+  });
   return {
-    weights: masked.weights,
-    nonZero: masked.kept,
-    cut: masked.cut,
-    decayExponent: exponent,
-    accuracy: { trained, masked: null },
-    layers,
+    graph: trained.graph,
+    trained,
+    ranked: [...trained.masked.ranked],
+    sparsity,
+    training: { ...trained.report, untrained },
+    warnings: [...(decay.warning ? [decay.warning] : []), ...sparsityWarnings(sparsity)],
   };
 }
 
-/** What is worth knowing of the result beside its figures. */
-export function sparsityWarnings({ layers }: SparsityReport): string[] {
-  const dead = layers.filter(({ nonZero, weights }) => weights > 0 && nonZero === 0).map(({ layer }) => layer);
-  return dead.length
-    ? [`No weight is left in ${dead.join(', ')}: what comes after depends on biases alone. Keep more weights.`]
-    : [];
-}
-
-/** The zeros of a written file against the report. */
-export function sameZeros(layers: readonly Layer[], report: SparsityReport): Check {
-  const total = (found: readonly LayerSparsity[]): number => found.reduce((sum, { nonZero }) => sum + nonZero, 0);
-  const found = layerSparsity(
-    layers.filter(({ path }) => path.length === 0),
-    () => true,
-  );
-  const counts = (list: readonly LayerSparsity[]): string =>
-    JSON.stringify(list.map(({ layer, weights, nonZero }) => [layer, weights, nonZero]));
+/** Plain training of the weights that another model kept, from where they started. */
+async function ticketTraining(
+  { request, accuracy }: Part,
+  kept: ReadonlyMap<string, Uint8Array>,
+  context: RequestContext,
+): Promise<Found & { readonly trained: Trained }> {
+  const { graph, ranked, weights, nonZero, cut } = masked(request.decomposed.graph, kept);
+  const untrained = await accuracy(graph);
+  const decomposed = withGraph(request.decomposed, graph);
+  const trained = await trainPruned({ ...request, decomposed, kept }, context);
+  const sparsity = sparsityReport(trained.graph, {
+    ranked,
+    weights,
+    kept: nonZero,
+    cut,
+    decayExponent: null,
+    accuracy: { trained: null, masked: null },
+  });
   return {
-    name: 'Zeros as counted',
-    passed: counts(found) === counts(report.layers),
-    detail: `${total(found)} weights of layers are not zero in the written file, ${total(report.layers)} were counted`,
+    trained,
+    ranked: [...ranked],
+    sparsity,
+    training: { ...trained.report, untrained },
+    warnings: sparsityWarnings(sparsity),
   };
 }

@@ -1,6 +1,6 @@
 /** One round of pruning: calibrate, plan, decompose, fit again, train. */
 import { existsSync } from 'node:fs';
-import { dataNeeded, trainingNeeded } from '../errors';
+import { dataNeeded } from '../errors';
 import { serializeGraph } from '../formats/onnx/serialize';
 import type { Graph, GraphNode } from '../graph/graph';
 import type { Check, Projection, SparsityReport, TrainingReport } from '../protocol/plan';
@@ -13,13 +13,12 @@ import { channelGroups, planOfChannels } from './channels';
 import { cutChannels } from './cutChannels';
 import { type Decomposed, decompose, untouched } from './decompose';
 import { fitTarget } from './fitTarget';
-import { type Decay, decayOf, sparseRule, sparsityReport, sparsityWarnings } from './gsm';
+import { gsm } from './gsm';
 import { type Inputs, scoreOf } from './inputs';
 import type { OpenedModel } from './models';
 import { projectPlan } from './projection';
-import { learningRequest, type Scene, trainingOf, wantsImages, within } from './scene';
+import { learningRequest, type Scene, wantsImages, within } from './scene';
 import { type Trained, trainPruned } from './train';
-import { stepsPerEpoch } from './trainingData';
 
 export interface Pruned {
   /** The model that the cuts apply to. */
@@ -52,11 +51,9 @@ export interface Round {
   readonly name: string;
 }
 
-export async function prunedModel(
-  scene: Scene,
-  { from, settings, training, name }: Round,
-  context: RequestContext,
-): Promise<Pruned> {
+export async function prunedModel(scene: Scene, round: Round, context: RequestContext): Promise<Pruned> {
+  const { from, settings, training, name } = round;
+  if (settings.method === 'gsm') return gsm(scene, round, context);
   const { base, inputs, evaluation, session, tools } = scene;
   const shares = training ? SHARES_WITH_TRAINING : SHARES;
   const site = { from, target: fitTarget(base, from) };
@@ -65,12 +62,7 @@ export async function prunedModel(
     const reference = { graph: cut.masked, metadata: from.model.metadata, name: 'the masked model' };
     return { from, projection, decomposed: cut, reference, checks, training: null };
   }
-  // Later rounds go on from what the first one trained.
-  const startsAnew = training.initial === 'random' && from === base;
-  const decomposed = startsAnew ? withGraph(cut, initialize(cut.graph, { seed: settings.seed })) : cut;
-  const sparse = sparseRule(from.layers, settings);
-  const decay = sparse && decayOf(training, settings.gsm, stepsPerEpoch(inputs, training));
-  if (decay?.warning) context.progress({ phase: 'check', message: decay.warning, fraction: null });
+  const decomposed = startOf(scene, round, cut);
   const untrained = evaluation && (await accuracyOf(decomposed.graph, scene, evaluation, context));
   const resume = scene.resume && (existsSync(scene.checkpoint) || !scene.stages.some);
   const trained = await trainPruned(
@@ -85,11 +77,9 @@ export async function prunedModel(
       part: name,
       resume,
       pause: tools.pause,
-      sparse,
     },
     within(context, shares.train),
   );
-  const sparsity = trained.masked && decay && (await zerosOf(trained, trained.masked, decay, scene, context));
   return {
     from,
     projection,
@@ -97,23 +87,13 @@ export async function prunedModel(
     reference: trained.reference,
     checks,
     training: { ...trained.report, untrained },
-    ...(sparsity
-      ? { sparsity, warnings: [...(decay?.warning ? [decay.warning] : []), ...sparsityWarnings(sparsity)] }
-      : {}),
   };
 }
 
-/** What became zero, and how good the model was before. */
-async function zerosOf(
-  { graph }: Trained,
-  masked: NonNullable<Trained['masked']>,
-  { exponent }: Decay,
-  scene: Scene,
-  context: RequestContext,
-): Promise<SparsityReport> {
-  const { evaluation } = scene;
-  const accuracy = evaluation && (await accuracyOf(masked.before, scene, evaluation, context));
-  return sparsityReport(graph, masked, exponent, accuracy);
+/** What training starts with: weights drawn at random, in the first round, or those that are there. */
+export function startOf({ base }: Scene, { from, settings, training }: Round, cut: Decomposed): Decomposed {
+  const startsAnew = training?.initial === 'random' && from === base;
+  return startsAnew ? withGraph(cut, initialize(cut.graph, { seed: settings.seed })) : cut;
 }
 
 interface Surgery {
@@ -138,15 +118,14 @@ function surgery(
   shares: Shares,
 ): Promise<Surgery> {
   switch (settings.method) {
-    case 'gsm':
-      if (!trainingOf(settings)) throw trainingNeeded({ method: 'gsm' });
-      return unpruned(scene, site);
     case 'fine-tune':
       return unpruned(scene, site);
     case 'channel':
       return channelSurgery(scene, site, settings, context, shares);
     case 'basis':
       return basisSurgery(scene, site, settings, context, shares);
+    case 'gsm':
+      throw new Error('this method prunes by training');
     case 'double':
       throw new Error('double pruning is made of rounds of the two methods');
     default:
@@ -206,7 +185,7 @@ async function basisSurgery(
 }
 
 /** The same cuts with another graph of the same nodes. */
-function withGraph({ graph: before, owners, masked }: Decomposed, graph: Graph): Decomposed {
+export function withGraph({ graph: before, owners, masked }: Decomposed, graph: Graph): Decomposed {
   const moved = new Map<GraphNode, string>();
   before.nodes.forEach((node, i) => {
     const owner = owners.get(node);

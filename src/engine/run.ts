@@ -140,7 +140,12 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       verification: [...checks, ...verification],
       ...(report ? { training: report } : {}),
       ...(sparsity
-        ? { sparsity: { ...sparsity, accuracy: { ...sparsity.accuracy, masked: accuracy?.[1].accuracy ?? null } } }
+        ? {
+            sparsity: {
+              ...sparsity,
+              accuracy: { ...sparsity.accuracy, masked: sparsity.accuracy.masked ?? accuracy?.[1].accuracy ?? null },
+            },
+          }
         : {}),
       seconds: (performance.now() - started) / 1000,
       device,

@@ -27,6 +27,18 @@ export interface TrainingRequest extends ProgramRequest {
   readonly pause?: PauseGate;
 }
 
+/** Two trainings of one model, one after the other, as one. */
+export function joinedTraining(first: TrainingReport, last: Omit<TrainingReport, 'untrained'>): TrainingReport {
+  const seconds = first.seconds + last.seconds;
+  return {
+    ...first,
+    losses: [...first.losses, ...last.losses],
+    epochs: [...first.epochs, ...last.epochs],
+    seconds,
+    imagesPerSecond: (first.imagesPerSecond * first.seconds + last.imagesPerSecond * last.seconds) / seconds,
+  };
+}
+
 export interface Trained {
   /** The pruned graph with trained values. */
   readonly graph: Graph;

@@ -16,6 +16,7 @@ import { specialize } from '../train/specialize';
 import type { Decomposed } from './decompose';
 import { givenShapes, type Inputs } from './inputs';
 import type { OpenedModel } from './models';
+import type { KeptWeights } from './ticket';
 import { batchNormOf, learnsFromOriginal, lossOf, optimizerOf, usesLabels } from './trainingOptions';
 
 export interface ProgramRequest {
@@ -27,6 +28,8 @@ export interface ProgramRequest {
   readonly session: SessionOptions;
   /** The rule of a method that trains in its own way. */
   readonly sparse?: SparseMomentum;
+  /** Weights that may change, by the name of the stored tensor: the others of these tensors stay as they are. */
+  readonly kept?: KeptWeights;
 }
 
 /** Images for statistics that are measured again. */
@@ -109,13 +112,14 @@ function innerValues({ graph, owners }: Decomposed): string[] {
 
 export function programOf(
   prepared: PreparedModel,
-  { settings, session, inputs, sparse }: ProgramRequest,
+  { settings, session, inputs, sparse, kept }: ProgramRequest,
 ): Promise<TrainingProgram> {
   const { training } = settings;
   return buildProgram({
     graph: prepared.graph,
     metadata: prepared.metadata,
     trainables: prepared.trainables,
+    kept,
     tracked: prepared.tracked,
     objective: objectiveOf(prepared, { ...training, loss: lossOf(training) }),
     optimizer: sparse ? sparseMomentum(sparse) : optimizerOf(training),

@@ -7,12 +7,12 @@ import type { RequestContext } from '../protocol/rpc';
 import type { SessionOptions } from '../runtime/session';
 import type { SparseMomentum } from '../train/sparseMomentum';
 import type { Decomposed } from './decompose';
-import { decayOf, sparseRule } from './gsm';
 import { openInputs } from './inputs';
 import type { OpenedModel } from './models';
 import type { AnyPlan } from './planning';
 import { learnsAnew } from './scene';
 import { shapedLike } from './shaped';
+import { decayOf, sparseRule } from './sparsity';
 import { timeTraining } from './train';
 import { stepsPerEpoch } from './trainingData';
 import { withLoss } from './trainingOptions';
@@ -40,7 +40,8 @@ export async function trainingTime(
   try {
     const measured = (decomposed: Decomposed, part: TrainingSettings, sparse?: SparseMomentum): Promise<TrainingTime> =>
       timeTraining({ opened, decomposed, settings: { ...settings, training: part }, inputs, session, sparse }, context);
-    const sparse = sparseRule(opened.layers, settings);
+    const isSparse = settings.method === 'gsm' && settings.gsm.ticket === undefined;
+    const sparse = isSparse ? sparseRule(opened.layers, settings) : undefined;
     const parts: { time: TrainingTime; times: number }[] = [];
     if (transfer) {
       const time = await measured(

@@ -15,8 +15,8 @@ import { createSession } from '../runtime/session';
 import { dummyInputs } from '../runtime/shapes';
 import { type DataType, isFloatType } from '../tensor/dtype';
 import { fromFloat, type Tensor, toFloat64 } from '../tensor/tensor';
-import { sameZeros } from './gsm';
 import { OpenModels } from './models';
+import { sameZeros } from './sparsity';
 
 /** Largest difference of outputs, relative to the largest output: sums in another order, with the weights' precision. */
 const TOLERANCE = 1e-3;

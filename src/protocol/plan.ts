@@ -127,9 +127,9 @@ export interface SparsityReport {
   readonly nonZero: number;
   /** ‖weights that were set to zero‖ / ‖weights‖, before they were. */
   readonly cut: number;
-  /** e to the minus this is what became of a weight that took no gradient at all. */
-  readonly decayExponent: number;
-  /** Accuracy on the evaluation images before weights were set to zero, and after; null without labels. */
+  /** e to the minus this is what became of a weight that took no gradient at all; null where none was to decay. */
+  readonly decayExponent: number | null;
+  /** Accuracy on the evaluation images before weights were set to zero, and right after; null where not measured. */
   readonly accuracy: { readonly trained: number | null; readonly masked: number | null };
   /** In graph order. */
   readonly layers: readonly LayerSparsity[];

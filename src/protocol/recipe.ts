@@ -198,6 +198,19 @@ export const gsmOptionsSchema = z
       .default(5e-4)
       .describe('Instead of the training’s: it is what drives weights to zero that take no gradient.'),
     nesterov: z.boolean().default(false).describe('Nesterov’s form of the momentum.'),
+    finish: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .default(0)
+      .describe(
+        'Epochs of plain training after weights were set to zero, with the zeros kept; 0 stops there, as published.',
+      ),
+    ticket: relativePath
+      .optional()
+      .describe(
+        'A model that was pruned like this before, relative to the recipe: nothing is pruned anew, its zeros are put into the weights that training starts with, and the others are trained (a lottery ticket).',
+      ),
   })
   .strict();
 

@@ -39,6 +39,8 @@ export interface ProgramSpec {
   readonly graph: Graph;
   readonly metadata: ModelMetadata;
   readonly trainables: readonly Trainable[];
+  /** 1 where an element of a trained tensor may change, by name; the gradient of the others counts as 0. */
+  readonly kept?: ReadonlyMap<string, Uint8Array>;
   readonly tracked?: readonly TrackedTensor[];
   objective(g: GraphBuilder): Objective;
   readonly optimizer: Optimizer | VectorOptimizer;
@@ -150,10 +152,11 @@ export async function trainingGraph(spec: ProgramSpec): Promise<TrainingGraph> {
   const buffers = unpacked(g, 'tracked', tracked);
   const unpacking = g.nodes.length;
 
-  const gradient = packed(
+  const whole = packed(
     g,
     trained.map(({ name }) => gradients.get(name) as string),
   );
+  const gradient = spec.kept ? g.mul(whole, changeable(g, trained, spec.kept)) : whole;
   const rate = declared(g, RATE);
   const step = declared(g, STEP);
   const length = norm(g, gradient);
@@ -297,6 +300,16 @@ function decayOf(g: GraphBuilder, trained: readonly Trainable[], decay: number):
   const values = new Float32Array(total(trained));
   for (const [i, { offset, dims }] of slotsOf(trained, 'parameters').entries()) {
     if (trained[i].decays) values.fill(decay, offset, offset + elementCount(dims));
+  }
+  return g.floats(values, [values.length], 'float32');
+}
+
+/** 1 for every parameter that may change, else 0. */
+function changeable(g: GraphBuilder, trained: readonly Trainable[], kept: ReadonlyMap<string, Uint8Array>): string {
+  const values = new Float32Array(total(trained)).fill(1);
+  for (const { name, offset } of slotsOf(trained, 'parameters')) {
+    const mask = kept.get(name);
+    if (mask) values.set(mask, offset);
   }
   return g.floats(values, [values.length], 'float32');
 }

@@ -152,3 +152,64 @@ describe('refuses, and says what to do:', () => {
     expect(sparsity?.accuracy).toEqual({ trained: null, masked: null });
   });
 });
+
+describe('training on after the cut', () => {
+  const gsm = { keep: 0.1, momentum: 0.98, weightDecay: 0.04, finish: 4 };
+
+  test('keeps every zero, and reports both trainings as one', async () => {
+    const result = await run({ with: { gsm } });
+    const found = weightsOf(result.candidate);
+    const weights = sum(found.map((layer) => layer.weights));
+    // A weight that trains may hit zero, but none comes back from it.
+    expect(sum(found.map(({ nonZero }) => nonZero))).toBe(keptCount(0.1, weights));
+    expect(result.training?.epochs).toHaveLength(34);
+    const { trained, masked } = result.sparsity?.accuracy ?? {};
+    expect(trained).toBeGreaterThan(0.9);
+    expect(masked).not.toBeNull();
+    expect(result.after.accuracy?.accuracy).toBeGreaterThanOrEqual((masked as number) - 0.05);
+  });
+
+  test('cancelled in either part and resumed it gives the same file', async () => {
+    const whole = readFileSync((await run({ with: { gsm } })).candidate);
+    for (const step of [57, 20]) {
+      const inLast = step === 20;
+      const abort = new AbortController();
+      const stopped = run({
+        with: { gsm },
+        signal: abort.signal,
+        onProgress: ({ training }) => {
+          if (training && training.step === step && (training.epochs === gsm.finish) === inLast) abort.abort();
+        },
+      });
+      await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
+      const resumed = await run({ with: { gsm }, resume: true });
+      expect(Buffer.compare(readFileSync(resumed.candidate), whole)).toBe(0);
+    }
+  });
+});
+
+describe('a lottery ticket', () => {
+  async function winner(): Promise<string> {
+    const { candidate } = await run();
+    writeFileSync(path.join(folder, 'pruned.onnx'), readFileSync(candidate));
+    return 'pruned.onnx';
+  }
+
+  test('trains the weights that the pruned model kept, from random ones, and no others', async () => {
+    const ticket = await winner();
+    const before = weightsOf(path.join(folder, ticket));
+    const training = { ...settings.training, initial: 'random', lr: 0.05, epochs: 10 } as const;
+    const result = await run({ with: { gsm: { ticket }, training } });
+    expect(weightsOf(result.candidate)).toEqual(before);
+    expect(result.sparsity).toMatchObject({ decayExponent: null, nonZero: sum(before.map(({ nonZero }) => nonZero)) });
+    expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.6);
+    expect(result.training?.untrained).toBeLessThan(0.6);
+  });
+
+  test.each([
+    ['outside the folder', '../pruned.onnx', 'dataset-path-outside'],
+    ['a model without zeros', 'stripes.onnx', 'ticket-differs'],
+  ])('is refused: %s', async (_, ticket, code) => {
+    await expect(run({ with: { gsm: { ticket } } })).rejects.toMatchObject({ code });
+  });
+});

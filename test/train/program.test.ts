@@ -233,3 +233,20 @@ test('refuses what leaves nothing to train', async () => {
   const empty = { ...graph, nodes: [], initializers: new Map(), outputs: [{ ...graph.inputs[0] }] };
   await expect(toyProgram({ graph: empty })).rejects.toMatchObject({ code: 'not-trainable' });
 });
+
+test('weights that are not kept stay at zero, whatever the optimizer carries along', async () => {
+  const graph = toyModel();
+  const ref = graph.initializers.get('convA.weight');
+  const values = toFloat32(ref?.read() as Tensor).map((value, i) => (i % 3 ? 0 : value));
+  const sparse = withTrained(graph, new Map([['convA.weight', float32Tensor(values, ref?.dims ?? [])]]));
+  const kept = new Map([['convA.weight', Uint8Array.from(values, (value) => (value === 0 ? 0 : 1))]]);
+  for (const optimizer of [undefined, adamW()]) {
+    const more = { kept, weightDecay: 0.01, ...(optimizer ? { optimizer } : {}) };
+    const toy = await toyProgram({ graph: sparse }, more);
+    await stepped(toy, 5);
+    const after = toFloat32(toy.program.tensors().get('convA.weight') as Tensor);
+    await toy.program.release();
+    expect([...after].map((value) => value === 0)).toEqual([...values].map((value) => value === 0));
+    expect(after[0]).not.toBe(values[0]);
+  }
+});

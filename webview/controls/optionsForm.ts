@@ -120,11 +120,27 @@ export class EspalierOptions extends LitElement {
         return this.switch(field);
       case 'number':
         return this.number(field);
+      case 'text':
+        return this.text(field);
       case 'list':
         return this.list(field);
       default:
         return field satisfies never;
     }
+  }
+
+  private text(field: Extract<OptionField, { kind: 'text' }>): TemplateResult {
+    const id = field.path.join('.');
+    const value = (valueAt(this.values, field.path) ?? field.standard ?? '') as string;
+    const change = (event: Event) => this.set(field, (event.target as HTMLInputElement).value.trim() || undefined);
+    return html`
+      <div class="field">
+        <div class="head"><label for=${id}>${field.label}</label>${this.reset(field)}</div>
+        <input type="text" id=${id} aria-describedby=${help(field)} autocomplete="off" spellcheck="false"
+          placeholder=${field.leftOut} .value=${live(value)} @change=${change} />
+        ${helpText(field)}
+      </div>
+    `;
   }
 
   private list(field: Extract<OptionField, { kind: 'list' }>): TemplateResult {
@@ -268,6 +284,8 @@ function standardText(field: OptionField): string {
       return field.choices.find(({ value }) => value === field.standard)?.label ?? field.leftOut;
     case 'switch':
       return field.standard ? strings.options.on : strings.options.off;
+    case 'text':
+      return field.standard ?? field.leftOut;
     case 'list':
       return field.standard.join(', ') || strings.options.none;
     case 'number':

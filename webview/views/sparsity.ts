@@ -31,7 +31,7 @@ export function sparsitySentences({ weights, nonZero, cut, decayExponent, accura
   const { trained, masked } = accuracy;
   return [
     text.total(exact(nonZero), exact(weights), factor(weights / Math.max(1, nonZero))),
-    text.cut(`${real(100 * cut)} %`, real(decayExponent)),
+    text.cut(`${real(100 * cut)} %`, decayExponent === null ? null : real(decayExponent)),
     trained === null || masked === null
       ? ''
       : text.accuracy(percent(trained), percent(masked), points(trained, masked)),

@@ -1,0 +1,96 @@
+/**
+ * Global sparse momentum in a run: the rule that the settings ask for, whether its training is long enough, and the
+ * report of what became zero.
+ */
+import { findLayers, type Layer } from '../analysis/layers';
+import { layerSparsity } from '../analysis/sparsity';
+import type { Graph } from '../graph/graph';
+import type { Check, LayerSparsity, SparsityReport } from '../protocol/plan';
+import type { GsmOptions, PruneSettings, TrainingSettings } from '../protocol/recipe';
+import { matchAny, matchOverrides } from '../prune/match';
+import { decayExponent, ENOUGH_DECAY, type Masked, type SparseMomentum } from '../train/sparseMomentum';
+import { scheduleOf } from './trainingOptions';
+
+/** The rule that the settings ask for. @param layers of the model that is trained */
+export function sparseRule(layers: readonly Layer[], settings: PruneSettings): SparseMomentum {
+  const { keep, momentum, weightDecay, nesterov } = settings.gsm;
+  const isProtected = matchAny(settings.protect);
+  const override = matchOverrides(settings.layers);
+  const exempt = layers.filter(({ name }) => override(name)?.keep ?? isProtected(name));
+  return { keep, momentum, weightDecay, nesterov, exempt: new Set(exempt.map(({ weight }) => weight.ref.name)) };
+}
+
+/** By how much weights without a gradient shrink in a training, and what to change when that is too little. */
+export interface Decay {
+  readonly exponent: number;
+  /** For people; null when it is enough. */
+  readonly warning: string | null;
+}
+
+export function decayOf(training: TrainingSettings, gsm: GsmOptions, stepsPerEpoch: number): Decay {
+  const after = (epochs: number): number =>
+    decayExponent({ rate: training.lr, schedule: scheduleOf(training), steps: epochs * stepsPerEpoch, ...gsm });
+  const exponent = after(training.epochs);
+  return { exponent, warning: exponent < ENOUGH_DECAY ? warningOf(exponent, training.epochs, gsm, after) : null };
+}
+
+/** @param after the exponent after so many epochs */
+function warningOf(
+  exponent: number,
+  epochs: number,
+  { momentum, weightDecay }: GsmOptions,
+  after: (epochs: number) => number,
+): string {
+  const factor = ENOUGH_DECAY / exponent;
+  const isPossible = Number.isFinite(factor);
+  let enough = isPossible ? Math.ceil(epochs * factor) : 0;
+  // A schedule is not quite as long as its steps: it ends below its start.
+  while (isPossible && after(enough) < ENOUGH_DECAY) enough += Math.ceil(enough / 10_000);
+  const nearer = isPossible ? 1 - roundedBy(Math.floor, (1 - momentum) / factor) : 0;
+  const change = isPossible
+    ? `It would be enough with ${enough} epochs, or a momentum of ${Number(nearer.toFixed(12))}, or a weight decay of ${roundedBy(Math.ceil, weightDecay * factor)}.`
+    : 'Weight decay must be above 0.';
+  return `Weights that are to become zero shrink to ${Math.exp(-exponent).toPrecision(2)} of their size in this training (E = ${exponent.toFixed(1)}); cutting them costs nothing from E = ${ENOUGH_DECAY} on. ${change}`;
+}
+
+/** To two digits, in the direction that is still enough. */
+function roundedBy(round: (value: number) => number, value: number): number {
+  const unit = 10 ** (Math.floor(Math.log10(value)) - 1);
+  return Number((round(value / unit) * unit).toPrecision(2));
+}
+
+/** What became zero, from the graph as it will be written. */
+export function sparsityReport(
+  graph: Graph,
+  { ranked, kept, weights, cut, ...rest }: Omit<Masked, 'tensors'> & Pick<SparsityReport, 'decayExponent' | 'accuracy'>,
+): SparsityReport {
+  const layers = layerSparsity(
+    findLayers(graph).filter(({ path }) => path.length === 0),
+    (weight) => ranked.has(weight),
+  );
+  return { weights, nonZero: kept, cut, layers, ...rest };
+}
+
+/** What is worth knowing of the result beside its figures. */
+export function sparsityWarnings({ layers }: SparsityReport): string[] {
+  const dead = layers.filter(({ nonZero, weights }) => weights > 0 && nonZero === 0).map(({ layer }) => layer);
+  return dead.length
+    ? [`No weight is left in ${dead.join(', ')}: what comes after depends on biases alone. Keep more weights.`]
+    : [];
+}
+
+/** The zeros of a written file against the report. */
+export function sameZeros(layers: readonly Layer[], report: SparsityReport): Check {
+  const total = (found: readonly LayerSparsity[]): number => found.reduce((sum, { nonZero }) => sum + nonZero, 0);
+  const found = layerSparsity(
+    layers.filter(({ path }) => path.length === 0),
+    () => true,
+  );
+  const counts = (list: readonly LayerSparsity[]): string =>
+    JSON.stringify(list.map(({ layer, weights, nonZero }) => [layer, weights, nonZero]));
+  return {
+    name: 'Zeros as counted',
+    passed: counts(found) === counts(report.layers),
+    detail: `${total(found)} weights of layers are not zero in the written file, ${total(report.layers)} were counted`,
+  };
+}
