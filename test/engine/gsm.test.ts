@@ -1,5 +1,5 @@
 /** Runs of global sparse momentum, from a model file and a dataset to a verified sparse candidate. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { findLayers } from '../../src/analysis/layers';
