@@ -153,7 +153,8 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
         projection.shortfall,
         ...(warnings ?? []),
         ...(projection.unmatched ?? []).map((glob) => `No layer matches '${glob}': that setting changed nothing.`),
-        accuracy?.[0].warning ?? null,
+        // What random weights give says nothing of preprocessing until they are trained.
+        accuracy?.[training?.initial === 'random' ? 1 : 0].warning ?? null,
         training && accuracy && evaluation === inputs ? SEEN_IN_TRAINING : null,
         transfer && inputs?.facts.preprocessingSource === 'guessed' ? guessedFor(inputs) : null,
         ...(inputs?.facts.warnings ?? []),

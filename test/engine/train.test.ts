@@ -129,6 +129,8 @@ test('from random weights a model learns from nothing but seed and images', asyn
   );
   const again = await run({ training });
   expect(again.training?.losses).toEqual(result.training?.losses);
+  expect(again.before.accuracy?.warning).toContain('near chance');
+  expect(again.warnings).not.toContain(again.before.accuracy?.warning);
   settings = { ...settings, seed: 6 };
   const other = await run({ training: { ...training, epochs: 1 } });
   expect(other.training?.losses[0]).not.toBe(result.training?.losses[0]);
