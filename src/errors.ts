@@ -432,6 +432,14 @@ export function tensorSize(place: {
   );
 }
 
+export function sparseIndex({ tensor, index, size }: { tensor: string; index: number; size: number }): UserError {
+  return new UserError(
+    'sparse-index',
+    `The sparse tensor '${tensor}' has a value at ${index}, where ${size} is the number of places.`,
+    'The file is damaged. Export or download it again.',
+  );
+}
+
 export function tensorTooLarge(place: { tensor: string; bytes: number; limit: number }): UserError {
   return new UserError(
     'tensor-too-large',

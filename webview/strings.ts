@@ -396,8 +396,12 @@ export const strings = {
       `What was set to zero had ${share} of the weights’ norm${exponent === null ? '' : ` (decay E = ${exponent})`}.`,
     accuracy: (before: string, after: string, difference: string) =>
       `Accuracy ${before} before weights were set to zero, ${after} after (${difference}).`,
-    whatZerosDo:
-      'Zeros alone make the file neither smaller nor the model faster: runtimes multiply by them like by any other number.',
+    whatZerosDo: {
+      dense:
+        'Zeros alone make neither the file smaller nor the model faster: runtimes multiply by them like by any other number.',
+      sparse:
+        'The file holds only what is not zero. A runtime makes the weights dense when it loads them, so the model is no faster.',
+    },
     columns: { weights: 'Weights', nonZero: 'Not zero', sparsity: 'Sparsity', note: 'Note' },
     leftAlone: 'left alone',
   },
@@ -735,7 +739,7 @@ export const strings = {
     gsm: {
       label: 'Single weights (GSM)',
       help: 'Trains with global sparse momentum: weights that matter least, wherever they are, decay to zero. Needs images with labels and a long training. Zeros alone make the model neither smaller nor faster.',
-      first: ['keep', 'momentum', 'weightDecay', 'finish'],
+      first: ['keep', 'momentum', 'weightDecay', 'finish', 'save'],
       options: {
         keep: {
           label: 'Weights that stay',
@@ -748,6 +752,7 @@ export const strings = {
         },
         weightDecay: { label: 'Weight decay', help: 'Instead of the training’s: it drives the others to zero.' },
         nesterov: { label: 'Nesterov momentum', help: '' },
+        save: { label: 'Zeros in the file', choices: { dense: 'Like any number', sparse: 'Left out' } },
         finish: { label: 'Epochs after the cut', help: 'Plain training with the zeros kept.' },
         ticket: {
           label: 'Take the zeros from',

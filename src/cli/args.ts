@@ -67,6 +67,7 @@ export const commands = {
       preset: { kind: 'value', help: 'Settings that belong together: lenet, cifar or short, all of gsm.' },
       keep: { kind: 'value', help: 'Of gsm: the share of all weights that stay; default 0.1.' },
       'epochs-after': { kind: 'value', help: 'Of gsm: epochs of plain training after the cut, zeros kept; default 0.' },
+      save: { kind: 'value', help: 'Of gsm: dense (default), or sparse: a smaller file, no faster model.' },
       ticket: { kind: 'value', help: 'Of gsm: put the zeros of this pruned model into the weights to start with.' },
       'no-refit': { kind: 'flag', help: 'Leave out the layer-by-layer refit of bases.' },
       'no-reconstruct': { kind: 'flag', help: 'Leave out the layer-by-layer refit of what reads removed channels.' },

@@ -59,6 +59,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'gsm.keep': 'keep',
   'gsm.finish': 'epochs-after',
   'gsm.ticket': 'ticket',
+  'gsm.save': 'save',
   'gsm.momentum': 'momentum',
   'gsm.weightDecay': 'weight-decay',
   layers: 'layer',
@@ -130,6 +131,7 @@ function overrides(args: Arguments, folder: string, method: string) {
     gsm: {
       ...(keep === undefined ? {} : { keep }),
       ...(epochsAfter === undefined ? {} : { finish: epochsAfter }),
+      ...(args.value('save') ? { save: args.value('save') } : {}),
       ...(ticket === undefined ? {} : { ticket: relative(ticket) }),
       ...(isSparse ? inertia : {}),
     },

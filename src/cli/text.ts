@@ -222,7 +222,7 @@ export function runText(run: RunResult, saved: { model: string; recipe: string }
 }
 
 /** How few weights are left, in all and in each layer, and what setting the others to zero cost. */
-function sparsityLines({ weights, nonZero, cut, decayExponent, accuracy, layers }: SparsityReport): string[] {
+function sparsityLines({ weights, nonZero, cut, decayExponent, accuracy, saved, layers }: SparsityReport): string[] {
   const rows = layers.map((layer) => [
     layer.layer,
     count(layer.weights),
@@ -234,7 +234,9 @@ function sparsityLines({ weights, nonZero, cut, decayExponent, accuracy, layers 
   return [
     `${nonZero} of ${weights} weights are not zero: ${(weights / Math.max(1, nonZero)).toFixed(1)} times fewer.`,
     `What was set to zero had ${(100 * cut).toPrecision(3)} % of the weights' norm ${decayExponent === null ? '' : ` (decay E = ${decayExponent.toFixed(1)})`}; accuracy ${of(accuracy.trained)} before, ${of(accuracy.masked)} after.`,
-    'Zeros make the file neither smaller nor the model faster by themselves.',
+    saved === 'sparse'
+      ? 'The file holds only what is not zero; a runtime makes the weights dense when it loads them, so the model is no faster.'
+      : 'Zeros make neither the file smaller nor the model faster by themselves: the file holds them like any other number.',
     '',
     table(['layer', 'weights', 'not zero', 'sparsity', ''], rows, [1, 2, 3]),
     '',

@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { trainingNeeded } from '../errors';
+import { SPARSE_IR_VERSION, withSparseInitializers } from '../formats/onnx/sparse';
 import type { Graph } from '../graph/graph';
 import type { SparsityReport, TrainingReport } from '../protocol/plan';
 import type { RequestContext } from '../protocol/rpc';
@@ -66,17 +67,20 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
   const accuracy = async (graph: Graph): Promise<number | null> =>
     evaluation && (await accuracyOf(graph, scene, evaluation, context));
   const part: Part = { request, inputs, layers: from.layers, accuracy };
-  const pruned = (decomposed: Decomposed, { reference, graph }: Trained, found: Found): Pruned => {
-    const { sparsity, training, warnings } = found;
+  const saved = howToSave(settings, from.model.metadata.irVersion);
+  const pruned = (start: Decomposed, { reference, graph }: Trained, found: Found): Pruned => {
+    const decomposed = withGraph(start, graph);
+    const isSparse = saved === 'sparse';
     return {
       from,
       projection,
-      decomposed: withGraph(decomposed, graph),
+      decomposed,
       reference,
       checks: [],
-      training,
-      sparsity,
-      warnings,
+      training: found.training,
+      sparsity: { ...found.sparsity, saved },
+      ...(isSparse ? { stored: withSparseInitializers(graph, new Set(found.ranked)) } : {}),
+      warnings: [...found.warnings, ...(saved === settings.gsm.save ? [] : [TOO_OLD])],
     };
   };
   const { ticket, finish } = settings.gsm;
@@ -108,6 +112,12 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
   return pruned(decomposed, last, { ...sparse, training: joinedTraining(sparse.training, last.report) });
 }
 
+const TOO_OLD = `The file is not smaller: sparse tensors can be stored from IR version ${SPARSE_IR_VERSION} on, and the model has an older one.`;
+
+function howToSave({ gsm }: Round['settings'], irVersion: number): SparsityReport['saved'] {
+  return gsm.save === 'sparse' && irVersion < SPARSE_IR_VERSION ? 'dense' : gsm.save;
+}
+
 /** Training in which most weights decay, and their cut. */
 async function sparseTraining({ request, inputs, layers, accuracy }: Part, context: RequestContext): Promise<Sparse> {
   const { settings, decomposed } = request;
@@ -121,6 +131,7 @@ async function sparseTraining({ request, inputs, layers, accuracy }: Part, conte
   const before = await accuracy(trained.masked.before);
   const sparsity = sparsityReport(trained.graph, {
     ...trained.masked,
+    saved: 'dense',
     decayExponent: decay.exponent,
     accuracy: { trained: before, masked: settings.gsm.finish > 0 ? await accuracy(trained.graph) : null },
   });
@@ -149,6 +160,7 @@ async function ticketTraining(
     weights,
     kept: nonZero,
     cut,
+    saved: 'dense',
     decayExponent: null,
     accuracy: { trained: null, masked: null },
   });

@@ -33,6 +33,8 @@ export interface Pruned {
   readonly training: TrainingReport | null;
   /** Of a method that sets single weights to zero. */
   readonly sparsity?: SparsityReport;
+  /** What the file is to hold, where it holds the graph in another form. */
+  readonly stored?: Graph;
   /** For people. */
   readonly warnings?: readonly string[];
 }

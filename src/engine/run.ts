@@ -89,6 +89,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
       checks,
       training: report,
       sparsity,
+      stored,
       warnings,
     } = await (searchesAccuracy(settings) ? pruneToDrop : pruneInRounds)(scene, within(context, shares.prune));
     const projection = { ...found, before: base.facts.totals };
@@ -97,7 +98,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
     if (fileStamp(request.path) !== opened.stamp) throw modelChanged({ path: request.path });
     const extension = path.extname(request.path);
     const candidate = path.join(folder, `${path.basename(request.path, extension)}.pruned${extension}`);
-    const written = writeOnnx(from.model, result.graph, candidate, { overwrite: false });
+    const written = writeOnnx(from.model, stored ?? result.graph, candidate, { overwrite: false });
 
     const feeds = await sampleFeeds(opened, inputs, settings);
     const verification = await verifyCandidate(candidate, {

@@ -62,7 +62,13 @@ function roundedBy(round: (value: number) => number, value: number): number {
 /** What became zero, from the graph as it will be written. */
 export function sparsityReport(
   graph: Graph,
-  { ranked, kept, weights, cut, ...rest }: Omit<Masked, 'tensors'> & Pick<SparsityReport, 'decayExponent' | 'accuracy'>,
+  {
+    ranked,
+    kept,
+    weights,
+    cut,
+    ...rest
+  }: Omit<Masked, 'tensors'> & Pick<SparsityReport, 'decayExponent' | 'accuracy' | 'saved'>,
 ): SparsityReport {
   const layers = layerSparsity(
     findLayers(graph).filter(({ path }) => path.length === 0),

@@ -131,6 +131,8 @@ export interface SparsityReport {
   readonly decayExponent: number | null;
   /** Accuracy on the evaluation images before weights were set to zero, and right after; null where not measured. */
   readonly accuracy: { readonly trained: number | null; readonly masked: number | null };
+  /** How the file holds the zeros. */
+  readonly saved: 'dense' | 'sparse';
   /** In graph order. */
   readonly layers: readonly LayerSparsity[];
 }

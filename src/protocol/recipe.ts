@@ -198,6 +198,12 @@ export const gsmOptionsSchema = z
       .default(5e-4)
       .describe('Instead of the training’s: it is what drives weights to zero that take no gradient.'),
     nesterov: z.boolean().default(false).describe('Nesterov’s form of the momentum.'),
+    save: z
+      .enum(['dense', 'sparse'])
+      .default('dense')
+      .describe(
+        'How the file holds the zeros. dense: like any other number, no smaller. sparse: only what is not zero, as sparse initializers; the file is smaller, but a runtime makes the weights dense when it loads them, so the model is not faster.',
+      ),
     finish: z
       .int()
       .min(0)

@@ -188,6 +188,17 @@ describe('training on after the cut', () => {
   });
 });
 
+test('saved sparse, the file is smaller and computes the same; its totals stay', async () => {
+  const dense = await run();
+  const sparse = await run({ with: { gsm: { ...settings.gsm, save: 'sparse' } } });
+  expect(sparse.sparsity?.saved).toBe('sparse');
+  expect(sparse.after.fileBytes).toBeLessThan(dense.after.fileBytes);
+  expect(sparse.after.bytes).toBe(dense.after.bytes);
+  expect(weightsOf(sparse.candidate)).toEqual(weightsOf(dense.candidate));
+  expect(sparse.after.accuracy?.accuracy).toBe(dense.after.accuracy?.accuracy);
+  expect(sparse.verification.every(({ passed }) => passed)).toBe(true);
+});
+
 describe('a lottery ticket', () => {
   async function winner(): Promise<string> {
     const { candidate } = await run();

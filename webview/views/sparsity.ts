@@ -17,7 +17,7 @@ export function sparsityResult(report: SparsityReport): TemplateResult {
     <section class="wide sparsity">
       <h2>${text.heading}</h2>
       <p>${sparsitySentences(report)}</p>
-      <p class="dim">${text.whatZerosDo}</p>
+      <p class="dim">${text.whatZerosDo[report.saved]}</p>
       <espalier-figure .heading=${text.chart} .name=${'sparsity-per-layer'} .headingHidden=${true}
         .description=${text.description(layers.length)} .legend=${legend} .heightFor=${() => sparsityHeight(layers.length)}
         .draw=${(size: ChartSize) => sparsityChart({ ...size, layers })} .table=${() => sparsityTable(report)}></espalier-figure>

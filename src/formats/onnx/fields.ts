@@ -83,7 +83,7 @@ export const tensorField = {
   dataLocation: 14,
 } as const;
 
-export const sparseField = { values: 1, indices: 2 } as const;
+export const sparseField = { values: 1, indices: 2, dims: 3 } as const;
 
 /** `TensorProto.DataLocation` */
 export const externalLocation = 1;

@@ -8,8 +8,9 @@ import { type Attribute, type Graph, type GraphNode, origin, type ValueInfo } fr
 import type { TensorRef } from '../../tensor/tensor';
 import type { ProtobufReader } from '../binary/protobuf';
 import { MAX_DEPTH, type ReadContext } from './context';
-import { attributeField, attributeType, graphField, nodeField, sparseField } from './fields';
+import { attributeField, attributeType, graphField, nodeField } from './fields';
 import { type FieldOrigin, fieldOrigin } from './origin';
+import { readSparse } from './sparse';
 import { type OnnxTensorRef, readTensor } from './tensor';
 import { readValue } from './value';
 
@@ -23,6 +24,10 @@ export function readGraph(reader: ProtobufReader, context: ReadContext, from: Fi
   const valueInfo: ValueInfo[] = [];
   const initializers = new Map<string, TensorRef>();
   const sparseInitializers: string[] = [];
+  const store = (tensor: TensorRef): void => {
+    if (initializers.has(tensor.name)) throw duplicateValue({ value: tensor.name });
+    initializers.set(tensor.name, tensor);
+  };
   let name = '';
   while (reader.next(from.end, 'a graph')) {
     switch (reader.field) {
@@ -33,13 +38,15 @@ export function readGraph(reader: ProtobufReader, context: ReadContext, from: Fi
         name = reader.string();
         break;
       case graphField.initializer: {
-        const tensor = readTensorField(reader, context, from);
-        if (initializers.has(tensor.name)) throw duplicateValue({ value: tensor.name });
-        initializers.set(tensor.name, tensor);
+        store(readTensorField(reader, context, from));
         break;
       }
       case graphField.sparseInitializer:
-        context.carry(() => sparseInitializers.push(readSparseTensor(reader, context, from)));
+        context.carry(() => {
+          const sparse = readSparse(reader, context, from);
+          if (typeof sparse === 'string') sparseInitializers.push(sparse);
+          else store(sparse);
+        });
         break;
       case graphField.input:
         inputs.push(readValue(reader, context));
@@ -137,18 +144,6 @@ function readGraphField(reader: ProtobufReader, context: ReadContext, parent: Fi
   const graph = readGraph(reader, context, from, depth);
   parent.external ||= from.external;
   return graph;
-}
-
-/** Walks a sparse tensor and returns the name of its value. */
-function readSparseTensor(reader: ProtobufReader, context: ReadContext, parent: FieldOrigin): string {
-  const from = fieldOrigin(reader);
-  let name = '';
-  while (reader.next(from.end, 'a sparse tensor')) {
-    if (reader.field === sparseField.values) name = readTensorField(reader, context, parent).name;
-    else if (reader.field === sparseField.indices) readTensorField(reader, context, parent);
-    else reader.skip();
-  }
-  return name;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -265,7 +260,7 @@ function readAttribute(
 function readUnreadTensor(reader: ProtobufReader, context: ReadContext, from: FieldOrigin): void {
   const isSparse = reader.field !== attributeField.tensors;
   context.carry(() => {
-    if (isSparse) readSparseTensor(reader, context, from);
+    if (isSparse) readSparse(reader, context, from);
     else readTensorField(reader, context, from);
   });
 }

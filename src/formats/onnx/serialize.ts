@@ -7,9 +7,10 @@ import { modelTooLarge } from '../../errors';
 import type { Attribute, Graph, GraphNode, ModelMetadata, origin, ValueInfo } from '../../graph/graph';
 import type { TensorRef } from '../../tensor/tensor';
 import { MessageWriter } from '../binary/protobufWriter';
-import { copyElement, copyFields, fieldsOf } from './copy';
+import { copyElement, copyFields, type FieldRange, fieldsOf } from './copy';
 import { attributeField, attributeType, graphField, modelField, nodeField, opsetField } from './fields';
 import { type FieldOrigin, originOf, untouched } from './origin';
+import { SparseTensorRef, sparseMessage } from './sparse';
 import { inlineTensors, type TensorPlacement, tensorMessage } from './tensorMessage';
 import { writeValue } from './valueMessage';
 
@@ -62,7 +63,9 @@ interface ElementList {
 export function graphMessage(graph: Graph, placement: TensorPlacement): MessageWriter {
   const out = new MessageWriter();
   const from = originOf(graph);
-  const initializers = [...graph.initializers];
+  const stored = [...graph.initializers];
+  const initializers = stored.filter(([, tensor]) => !(tensor instanceof SparseTensorRef));
+  const sparse = stored.filter((entry): entry is [string, SparseTensorRef] => entry[1] instanceof SparseTensorRef);
   const values = (list: readonly ValueInfo[], field: number): ElementList =>
     elements(list, field, (value) => writeValue(out, field, value));
   const lists = new Map<number, ElementList>([
@@ -78,6 +81,14 @@ export function graphMessage(graph: Graph, placement: TensorPlacement): MessageW
         (tensor, i) => writeTensor(out, graphField.initializer, tensor, initializers[i][0], placement),
       ),
     ],
+    [
+      graphField.sparseInitializer,
+      elements(
+        sparse.map(([, tensor]) => tensor),
+        graphField.sparseInitializer,
+        (tensor, i) => writeSparse(out, tensor, sparse[i][0]),
+      ),
+    ],
     [graphField.input, values(graph.inputs, graphField.input)],
     [graphField.output, values(graph.outputs, graphField.output)],
     [graphField.valueInfo, values(graph.valueInfo, graphField.valueInfo)],
@@ -86,6 +97,7 @@ export function graphMessage(graph: Graph, placement: TensorPlacement): MessageW
   if (!hasName && graph.name !== '') out.string(graphField.name, graph.name);
   if (from) {
     const fields = fieldsOf(from);
+    const unread = unreadSparse(from, fields);
     const last = new Map(fields.map(({ field, start }) => [field, start]));
     for (const { field, start, end } of fields) {
       const list = lists.get(field);
@@ -93,12 +105,30 @@ export function graphMessage(graph: Graph, placement: TensorPlacement): MessageW
         if (field !== graphField.name || hasName) out.copy(from.source, start, end);
         continue;
       }
+      if (field === graphField.sparseInitializer && unread.has(start)) out.copy(from.source, start, end);
       const index = list.places.get(start) ?? -1;
       flush(list, last.get(field) === start ? list.count : index + 1);
     }
   }
   for (const list of lists.values()) flush(list, list.count);
   return out;
+}
+
+/** Where the sparse tensors lie that were carried along unread. */
+function unreadSparse(from: FieldOrigin, fields: readonly FieldRange[]): ReadonlySet<number> {
+  const read = new Set(
+    [...(from.element as Graph).initializers.values()]
+      .filter((tensor) => tensor instanceof SparseTensorRef)
+      .map((tensor) => originOf(tensor)?.fieldStart),
+  );
+  const places = fields.filter(({ field }) => field === graphField.sparseInitializer).map(({ start }) => start);
+  return new Set(places.filter((start) => !read.has(start)));
+}
+
+function writeSparse(out: MessageWriter, tensor: SparseTensorRef, name: string): void {
+  const same = copyable(tensor);
+  if (same && tensor.name === name) copyElement(out, graphField.sparseInitializer, same);
+  else out.message(graphField.sparseInitializer, sparseMessage(tensor, name));
 }
 
 function elements<T extends object>(

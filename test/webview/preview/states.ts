@@ -314,6 +314,7 @@ function sparsityOf({ layers }: ModelFacts): SparsityReport {
     weights: sum(({ weights }) => weights),
     nonZero: sum(({ nonZero }) => nonZero),
     cut: 0.0123,
+    saved: 'dense',
     decayExponent: 11.8,
     accuracy: { trained: 0.9146, masked: 0.9143 },
     layers: found,
