@@ -850,3 +850,45 @@ export function latencyNotReachable({ target, fastest }: { target: string; faste
     'Ask for less, unlock layers, or prune to a share of the multiply-accumulates instead.',
   );
 }
+
+export function resRepTarget({ kind }: { kind: string }): UserError {
+  return new UserError(
+    'resrep-target',
+    `ResRep prunes to a share of the multiply-accumulates; the target is one of ${kind}.`,
+    'Give the target as macs, for example macs=0.5, or as latency, which is turned into one.',
+  );
+}
+
+export function nothingToCompact({ declined }: { declined: readonly (readonly [string, string])[] }): UserError {
+  const [group, reason] = declined[0] ?? ['the model', 'it has no groups of channels'];
+  return new UserError(
+    'nothing-to-compact',
+    `No group of channels can be pruned by ResRep; ${group}: ${reason}.`,
+    'Choose another method, release what is locked or protected, or include residual chains (resrep.followers).',
+  );
+}
+
+/** @param masked step by which the last row should be masked */
+export function resRepTooShort({
+  reach,
+  needed,
+  steps,
+  masked,
+  lambda,
+}: {
+  reach: number;
+  needed: number;
+  steps: number;
+  masked: number;
+  lambda: number | null;
+}): UserError {
+  const enough =
+    lambda === null
+      ? 'Train for more epochs, or mask more rows at a time (resrep.rowsPerRefresh).'
+      : `Train for more epochs, or set resrep.maskedLambda to ${lambda.toPrecision(2)} or more; the preset short does so by itself.`;
+  return new UserError(
+    'resrep-too-short',
+    `The training is too short for masked rows to reach zero: after the last of them is masked, at about step ${masked} of ${steps}, a norm of 1 falls by ${reach.toPrecision(2)}, and ${needed} are needed.`,
+    `${enough} resrep.unchecked starts all the same.`,
+  );
+}

@@ -48,7 +48,7 @@ export const commands = {
       recipe: { kind: 'value', help: 'Start from this *.prune.json.' },
       method: {
         kind: 'value',
-        help: 'basis (default), channel, double (both, one after the other), gsm (single weights become zero in training), or fine-tune: training alone.',
+        help: 'basis (default), channel, double (both, one after the other), resrep (channels, by training), gsm (single weights become zero in training), or fine-tune: training alone.',
       },
       transfer: { kind: 'flag', help: 'Give the model a new classifier for the classes of the data first.' },
       target: {
@@ -64,11 +64,15 @@ export const commands = {
       },
       allocation: { kind: 'value', help: 'Where channels are removed: global (default), uniform or sensitivity.' },
       order: { kind: 'value', help: 'Of double pruning: channel-first (default) or basis-first.' },
-      preset: { kind: 'value', help: 'Settings that belong together: lenet, cifar or short, all of gsm.' },
+      preset: {
+        kind: 'value',
+        help: 'Settings that belong together: lenet, cifar or short of gsm; resrep-short, resrep-cifar or resrep-imagenet.',
+      },
       keep: { kind: 'value', help: 'Of gsm: the share of all weights that stay; default 0.1.' },
       'epochs-after': { kind: 'value', help: 'Of gsm: epochs of plain training after the cut, zeros kept; default 0.' },
       save: { kind: 'value', help: 'Of gsm: dense (default), or sparse: a smaller file, no faster model.' },
       ticket: { kind: 'value', help: 'Of gsm: put the zeros of this pruned model into the weights to start with.' },
+      followers: { kind: 'flag', help: 'ResRep also in residual chains, whose layers share a compactor.' },
       'no-refit': { kind: 'flag', help: 'Leave out the layer-by-layer refit of bases.' },
       'no-reconstruct': { kind: 'flag', help: 'Leave out the layer-by-layer refit of what reads removed channels.' },
       'fold-bn': { kind: 'flag', help: 'Weigh outputs as the following BatchNormalization does.' },

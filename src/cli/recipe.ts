@@ -3,6 +3,7 @@ import path from 'node:path';
 import { badUsage } from '../errors';
 import { type Preset, presets } from '../protocol/presets';
 import { channelOptionsSchema, type PruneSettings, settingsSchema } from '../protocol/recipe';
+import { resRepTrainings } from '../protocol/resrep';
 import { type LoadedRecipe, loadRecipe, relativePath } from '../recipe/file';
 import { type Arguments, expectedOf, parseCount, parseShapes } from './args';
 
@@ -20,6 +21,8 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
   const preset = presetOf(args);
   const method = args.value('method') ?? preset?.method ?? start.method ?? 'basis';
   const words = overrides(args, path.dirname(model), method);
+  // ResRep is a training: without one of its own it has that of its preset.
+  const own = preset?.training ?? (method === 'resrep' ? resRepTrainings[start.resrep?.preset ?? 'short'] : undefined);
   const merged = {
     ...start,
     ...words,
@@ -29,9 +32,16 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
     channel: { ...start.channel, ...words.channel },
     double: { ...start.double, ...words.double },
     gsm: { ...start.gsm, ...preset?.gsm, ...words.gsm },
+    resrep: { ...start.resrep, ...preset?.resrep, ...words.resrep },
     ...(start.transfer || words.transfer ? { transfer: { ...start.transfer, ...words.transfer } } : {}),
-    ...(start.training || preset || words.training
-      ? { training: { ...start.training, ...preset?.training, ...words.training } }
+    ...(start.training || own || words.training
+      ? {
+          training: {
+            ...(preset ? start.training : { ...own, ...start.training }),
+            ...preset?.training,
+            ...words.training,
+          },
+        }
       : {}),
     ...(start.data || words.data ? { data: { ...start.data, ...words.data } } : {}),
   };
@@ -135,6 +145,7 @@ function overrides(args: Arguments, folder: string, method: string) {
       ...(ticket === undefined ? {} : { ticket: relative(ticket) }),
       ...(isSparse ? inertia : {}),
     },
+    resrep: { ...(args.flag('followers') ? { followers: true } : {}) },
     ...(Object.keys(training).length ? { training } : {}),
     ...(args.flag('transfer') ? { transfer: {} } : {}),
     ...(target ? { target: parseTarget(target) } : {}),

@@ -6,7 +6,9 @@ import { storedTotals } from '../analysis/totals';
 import { UserError } from '../errors';
 import type { GroupDetail, LayerDetail, LayerProjection, Projection } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
+import { planChannels } from '../prune/channelPlan';
 import { newShape } from '../prune/channels';
+import { compactionOf } from '../prune/compaction/places';
 import type { ChannelGroups } from '../prune/groups';
 import type { Plan, RemoveChannelsCut } from '../prune/plan';
 import { countedTarget, shareOf, shortfallOf } from '../prune/target';
@@ -51,6 +53,8 @@ export async function planFor(
     }
     case 'channel':
       return channelPlan(opened, settings, folder, known);
+    case 'resrep':
+      return resRepPlan(opened, settings);
     case 'double':
       return doublePlan(opened, settings, folder, known);
     default:
@@ -69,6 +73,37 @@ async function channelPlan(
   const { plan, projection, details } = planAsFarAsKnown(opened, groups, settings, found);
   const narrowed = withoutChannels(opened, groups, plan.cuts);
   return { plan, projection, narrowed, details: new Map(), groupDetails: details };
+}
+
+/** Which channels go is found by training: what is shown takes the same share everywhere. */
+async function resRepPlan(opened: OpenedModel, settings: PruneSettings): Promise<AnyPlan> {
+  const groups = await channelGroups(opened);
+  const { groups: open, declined } = compactionOf(groups, settings, settings.resrep);
+  const scores = new Map(groups.groups.map(({ name, channels }) => [name, new Float64Array(channels)]));
+  const closed = [...declined.keys()].map((name) => ({ match: name, keep: true }));
+  const { mostRemoved, ...channel } = settings.channel;
+  const least = settings.resrep.minRows / Math.max(1, ...open.map(({ group }) => group.channels));
+  const even: PruneSettings = {
+    ...settings,
+    channel: { ...channel, allocation: 'uniform', mostRemoved: 1 - Math.min(1, least) },
+    groups: [...settings.groups, ...closed],
+  };
+  const input = { facts: opened.facts, groups, scores, criterion: 'training', sensitivity: null };
+  const { plan, projection } = planChannels(input, even);
+  return {
+    plan,
+    projection: {
+      ...projection,
+      groups: projection.groups?.map((group) => {
+        const reason = declined.get(group.name);
+        return reason ? { ...group, reason } : group;
+      }),
+      assumed: 'The run finds by training which channels go. What is shown takes the same share of every group.',
+    },
+    narrowed: withoutChannels(opened, groups, plan.cuts),
+    details: new Map(),
+    groupDetails: new Map(),
+  };
 }
 
 /** Before the images were looked at, the weights stand in for them. */

@@ -1,5 +1,4 @@
 /** One round of pruning: calibrate, plan, decompose, fit again, train. */
-import { existsSync } from 'node:fs';
 import { dataNeeded } from '../errors';
 import { serializeGraph } from '../formats/onnx/serialize';
 import type { Graph, GraphNode } from '../graph/graph';
@@ -17,7 +16,8 @@ import { gsm } from './gsm';
 import { type Inputs, scoreOf } from './inputs';
 import type { OpenedModel } from './models';
 import { projectPlan } from './projection';
-import { learningRequest, type Scene, wantsImages, within } from './scene';
+import { resRep } from './resrep';
+import { learningRequest, resumesTraining, type Scene, wantsImages, within } from './scene';
 import { type Trained, trainPruned } from './train';
 
 export interface Pruned {
@@ -56,6 +56,7 @@ export interface Round {
 export async function prunedModel(scene: Scene, round: Round, context: RequestContext): Promise<Pruned> {
   const { from, settings, training, name } = round;
   if (settings.method === 'gsm') return gsm(scene, round, context);
+  if (settings.method === 'resrep') return resRep(scene, round, context);
   const { base, inputs, evaluation, session, tools } = scene;
   const shares = training ? SHARES_WITH_TRAINING : SHARES;
   const site = { from, target: fitTarget(base, from) };
@@ -66,7 +67,6 @@ export async function prunedModel(scene: Scene, round: Round, context: RequestCo
   }
   const decomposed = startOf(scene, round, cut);
   const untrained = evaluation && (await accuracyOf(decomposed.graph, scene, evaluation, context));
-  const resume = scene.resume && (existsSync(scene.checkpoint) || !scene.stages.some);
   const trained = await trainPruned(
     {
       opened: base,
@@ -77,7 +77,7 @@ export async function prunedModel(scene: Scene, round: Round, context: RequestCo
       checkpoint: scene.checkpoint,
       run: scene.identity,
       part: name,
-      resume,
+      resume: resumesTraining(scene),
       pause: tools.pause,
     },
     within(context, shares.train),
@@ -130,6 +130,8 @@ function surgery(
       throw new Error('this method prunes by training');
     case 'double':
       throw new Error('double pruning is made of rounds of the two methods');
+    case 'resrep':
+      throw new Error('ResRep cuts after training');
     default:
       return settings.method satisfies never;
   }

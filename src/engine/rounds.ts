@@ -83,7 +83,8 @@ function stepsOf(settings: PruneSettings, share: number): Step[] {
       ? [channel, basis]
       : [{ ...basis, name: 'bases-first', share: bases, trains: double.trainBetween }, channel, basis];
   }
-  const rounds = method === 'gsm' ? 1 : (trainingOf(settings)?.rounds ?? 1);
+  // Training itself prunes bit by bit.
+  const rounds = method === 'gsm' || method === 'resrep' ? 1 : (trainingOf(settings)?.rounds ?? 1);
   return Array.from({ length: rounds }, (_, i) => {
     return { name: `round-${i + 1}`, method, share: share ** ((i + 1) / rounds), trains: true };
   });

@@ -1,6 +1,8 @@
 /** What all stages of one run share. */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import type { PreprocessingInput, PruneSettings, TrainingSettings } from '../protocol/recipe';
+import { resRepTraining } from '../protocol/resrep';
 import type { RequestContext } from '../protocol/rpc';
 import type { DeviceId } from '../runtime/session';
 import type { PauseGate } from '../train/loop';
@@ -60,8 +62,14 @@ export interface Scene {
 }
 
 /** The training that the settings ask for; null when they ask for none. */
-export function trainingOf({ training }: PruneSettings): TrainingSettings | null {
+export function trainingOf({ method, training, resrep }: PruneSettings): TrainingSettings | null {
+  if (method === 'resrep') return resRepTraining(resrep.preset, training);
   return training && training.epochs > 0 ? training : null;
+}
+
+/** Whether a training goes on from the checkpoint of the run. */
+export function resumesTraining({ resume, checkpoint, stages }: Scene): boolean {
+  return resume && (existsSync(checkpoint) || !stages.some);
 }
 
 /** Whether the model's own answers say nothing of what it is to learn, and so nothing of the images it expects. */

@@ -7,6 +7,7 @@ import type { Graph } from '../graph/graph';
 import type { TrainingReport, TrainingTime } from '../protocol/plan';
 import type { RequestContext } from '../protocol/rpc';
 import { quantile } from '../runtime/latency';
+import type { Tensor } from '../tensor/tensor';
 import { type Checkpoint, readCheckpoint, type TrainingRecord } from '../train/checkpoint';
 import { type PauseGate, train } from '../train/loop';
 import { type PreparedModel, withTrained } from '../train/prepare';
@@ -42,6 +43,8 @@ export function joinedTraining(first: TrainingReport, last: Omit<TrainingReport,
 export interface Trained {
   /** The pruned graph with trained values. */
   readonly graph: Graph;
+  /** What was trained, by name. */
+  readonly tensors: ReadonlyMap<string, Tensor>;
   /** The network as the training program ran it, with the same values: the candidate must give the same outputs. */
   readonly reference: Reference;
   readonly report: Omit<TrainingReport, 'untrained'>;
@@ -70,6 +73,7 @@ export async function trainPruned(request: TrainingRequest, context: RequestCont
     const before = masked && withTrained(decomposed.graph, prepared.stored(trained));
     return {
       graph,
+      tensors: prepared.stored(tensors),
       reference: referenceOf(graph, prepared, tensors, request),
       report: {
         losses: record.losses,
@@ -101,10 +105,12 @@ export async function timeTraining(request: ProgramRequest, { signal }: RequestC
   try {
     const data = dataOf(inputs, settings, prepared);
     const times: number[] = [];
+    const companion = request.compactors?.keeper;
     for await (const { feeds } of data.batches(0, 0, signal)) {
       signal.throwIfAborted();
       const started = performance.now();
-      await program.step(feeds, settings.training.lr, times.length + 1);
+      const given = { ...feeds, ...companion?.before(times.length, program) };
+      await program.step(given, settings.training.lr, times.length + 1);
       times.push((performance.now() - started) / 1000);
       if (times.length > MEASURED_STEPS) break;
     }
@@ -133,6 +139,7 @@ async function runTraining(
     schedule: scheduleOf(training),
     signal,
     pause: request.pause,
+    companion: request.compactors?.keeper,
     checkpoint: { file: checkpoint, everySeconds: CHECKPOINT_SECONDS },
     fingerprint,
     resume: await checkpointOf(request, fingerprint),

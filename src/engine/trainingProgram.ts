@@ -7,8 +7,10 @@ import { matchAny, withoutMatch } from '../prune/match';
 import type { SessionOptions } from '../runtime/session';
 import { elementCount } from '../tensor/dtype';
 import type { Tensor } from '../tensor/tensor';
+import type { Companion } from '../train/loop';
 import { estimateStatistics } from '../train/normalization';
 import { objectiveOf } from '../train/objective';
+import type { Optimizer } from '../train/optimizers';
 import { type PreparedModel, prepareModel } from '../train/prepare';
 import { buildProgram, type TrainingProgram } from '../train/program';
 import { type SparseMomentum, sparseMomentum } from '../train/sparseMomentum';
@@ -30,6 +32,12 @@ export interface ProgramRequest {
   readonly sparse?: SparseMomentum;
   /** Weights that may change, by the name of the stored tensor: the others of these tensors stay as they are. */
   readonly kept?: KeptWeights;
+  /** Compactors of the graph: their initializers, and how they are trained. */
+  readonly compactors?: {
+    readonly names: readonly string[];
+    readonly optimizer: Optimizer;
+    readonly keeper: Companion;
+  };
 }
 
 /** Images for statistics that are measured again. */
@@ -52,6 +60,7 @@ export async function prepare(request: ProgramRequest, signal: AbortSignal): Pro
     shapes,
     choice: training.train,
     inners: innerValues(decomposed),
+    compactors: request.compactors?.names,
     trainsStatistics: batchNorm === 'train',
     statistics,
     teacher: learnsFromOriginal(training) ? { graph: opened.model.graph, metadata } : undefined,
@@ -112,7 +121,7 @@ function innerValues({ graph, owners }: Decomposed): string[] {
 
 export function programOf(
   prepared: PreparedModel,
-  { settings, session, inputs, sparse, kept }: ProgramRequest,
+  { settings, session, inputs, sparse, kept, compactors }: ProgramRequest,
 ): Promise<TrainingProgram> {
   const { training } = settings;
   return buildProgram({
@@ -122,7 +131,7 @@ export function programOf(
     kept,
     tracked: prepared.tracked,
     objective: objectiveOf(prepared, { ...training, loss: lossOf(training) }),
-    optimizer: sparse ? sparseMomentum(sparse) : optimizerOf(training),
+    optimizer: sparse ? sparseMomentum(sparse) : (compactors?.optimizer ?? optimizerOf(training)),
     weightDecay: training.weightDecay,
     clip: training.clip === 0 ? undefined : training.clip,
     shapes: settings.shapes ?? { [inputs.input]: inputs.shape },

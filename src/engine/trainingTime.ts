@@ -10,7 +10,8 @@ import type { Decomposed } from './decompose';
 import { openInputs } from './inputs';
 import type { OpenedModel } from './models';
 import type { AnyPlan } from './planning';
-import { learnsAnew } from './scene';
+import { compactionWork, runOf, siteOf } from './resrep';
+import { learnsAnew, trainingOf } from './scene';
 import { shapedLike } from './shaped';
 import { decayOf, sparseRule } from './sparsity';
 import { timeTraining } from './train';
@@ -35,7 +36,7 @@ export async function trainingTime(
 ): Promise<TrainingTime> {
   const { data, transfer } = settings;
   if (!data) throw dataNeeded({ what: 'training' });
-  const training = settings.training ?? trainingSchema.parse({});
+  const training = trainingOf(settings) ?? settings.training ?? trainingSchema.parse({});
   const inputs = await openInputs(opened, path.resolve(folder, data.path), data.preprocessing, learnsAnew(settings));
   try {
     const measured = (decomposed: Decomposed, part: TrainingSettings, sparse?: SparseMomentum): Promise<TrainingTime> =>
@@ -50,7 +51,13 @@ export async function trainingTime(
       );
       parts.push({ time, times: 1 });
     }
-    if (training.epochs > 0) {
+    if (settings.method === 'resrep') {
+      const part = withLoss(settings, training);
+      const all = { ...settings, training: part, resrep: { ...settings.resrep, unchecked: true } };
+      const work = compactionWork(await siteOf(opened, all), all, runOf(inputs, part));
+      const request = { opened, decomposed: work.decomposed, settings: all, inputs, session, compactors: work };
+      parts.push({ time: await timeTraining(request, context), times: 1 });
+    } else if (training.epochs > 0) {
       const decomposed = shapedLike(planned);
       // A classifier's size makes no difference that could be measured: the old one stands in for a new one.
       const loss = transfer ? 'distill' : withLoss(settings, training).loss;

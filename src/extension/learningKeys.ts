@@ -15,9 +15,14 @@ export function calibrationKey(settings: PruneSettings): string | null {
     CRITERIA_OF_WEIGHTS.includes(channel.criterion) && !bySensitivity
       ? null
       : [channel.criterion, bySensitivity ? [channel.aggregate, channel.normalize] : null];
-  const learnt = { basis: [ofBases], channel: [ofChannels], double: [ofBases, ofChannels], gsm: [], 'fine-tune': [] }[
-    method
-  ];
+  const learnt = {
+    basis: [ofBases],
+    channel: [ofChannels],
+    double: [ofBases, ofChannels],
+    gsm: [],
+    resrep: [],
+    'fine-tune': [],
+  }[method];
   if (learnt.every((part) => part === null)) return null;
   return JSON.stringify([data.path, data.calibrationImages, data.preprocessing, seed, shapes, learnt]);
 }

@@ -206,6 +206,39 @@ export interface TrainingProgress {
   readonly secondsLeft: number | null;
   /** Norm of the weights that would be set to zero now, relative to that of all; of methods that do that. */
   readonly cut?: number;
+  /** Of ResRep, whenever it has changed. */
+  readonly compaction?: CompactionProgress;
+}
+
+/** How far a ResRep training has come. */
+export interface CompactionProgress {
+  readonly layers: readonly CompactedLayer[];
+  /** Channels that are masked: they are pulled to zero and nothing else moves them. */
+  readonly masked: number;
+  /** Multiply-accumulates without them, those wanted, and those of the whole model. */
+  readonly macs: number;
+  readonly target: number;
+  readonly whole: number;
+  /** Steps done when the target was first met; null before. */
+  readonly reached: number | null;
+}
+
+/** A compactor, named after the first layer it belongs to. */
+export interface CompactedLayer {
+  readonly layer: string;
+  readonly rows: number;
+  readonly masked: number;
+  /** Euclidean norm of each row, 1 at the start. */
+  readonly norms: readonly number[];
+}
+
+/** How a ResRep training ended; `masked` of the layers and `macs` are those of the network that was cut. */
+export interface CompactionReport extends CompactionProgress {
+  /** Channels that were cut. */
+  readonly cut: number;
+  /** Masked rows that have vanished, and the largest norm of a masked row. */
+  readonly vanished: number;
+  readonly largest: number;
 }
 
 /** What a training would cost, measured before it starts. */
@@ -230,4 +263,6 @@ export interface TrainingReport {
   readonly imagesPerSecond: number;
   /** Elements of trained tensors. */
   readonly trainedParams: number;
+  /** Of ResRep. */
+  readonly compaction?: CompactionReport;
 }

@@ -1,11 +1,12 @@
 /** Settings that belong together, by name: published ones, and what gives something useful in less time. */
 import type { RecipeInput } from './recipe';
+import { resRepTrainings } from './resrep';
 
 export interface Preset {
   readonly name: string;
   /** For people: where the settings come from, and what they suit. */
   readonly description: string;
-  readonly settings: Pick<RecipeInput, 'method' | 'gsm' | 'training'>;
+  readonly settings: Pick<RecipeInput, 'method' | 'gsm' | 'resrep' | 'training'>;
 }
 
 export const presets: readonly Preset[] = [
@@ -42,5 +43,20 @@ export const presets: readonly Preset[] = [
       gsm: { keep: 0.1, momentum: 0.99, weightDecay: 1e-3, nesterov: false },
       training: { epochs: 10, lr: 0.05, schedule: 'cosine', warmup: 100, batch: 64 },
     },
+  },
+  {
+    name: 'resrep-short',
+    description: 'ResRep in 12 epochs: masking and its strength follow from the number of steps.',
+    settings: { method: 'resrep', resrep: { preset: 'short' }, training: resRepTrainings.short },
+  },
+  {
+    name: 'resrep-cifar',
+    description: 'As published for ResNet-56 on CIFAR-10 (ResRep, 2021): 480 epochs of 781 steps.',
+    settings: { method: 'resrep', resrep: { preset: 'cifar' }, training: resRepTrainings.cifar },
+  },
+  {
+    name: 'resrep-imagenet',
+    description: 'As published for ResNet-50 on ImageNet (ResRep, 2021): 180 epochs in batches of 256.',
+    settings: { method: 'resrep', resrep: { preset: 'imagenet' }, training: resRepTrainings.imagenet },
   },
 ];

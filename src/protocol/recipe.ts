@@ -220,6 +220,51 @@ export const gsmOptionsSchema = z
   })
   .strict();
 
+export const resRepOptionsSchema = z
+  .object({
+    preset: z
+      .enum(['short', 'cifar', 'imagenet'])
+      .default('short')
+      .describe(
+        'What the options left out below are. cifar, imagenet: as published, for hundreds of epochs. short: scaled to the run’s own number of steps, so that masked rows really reach zero.',
+      ),
+    lambda: z
+      .number()
+      .gt(0)
+      .max(10)
+      .optional()
+      .describe('Strength of the group lasso that pulls every row of a compactor to zero; published: 0.0001.'),
+    maskedLambda: z
+      .number()
+      .gt(0)
+      .max(10)
+      .optional()
+      .describe('The same for masked rows, which nothing else moves; as above when left out, in short runs scaled.'),
+    momentum: z.number().min(0).lt(1).default(0.99).describe('Of the compactors; all else has the training’s own.'),
+    warmupSteps: z.int().min(0).max(10_000_000).optional().describe('Steps before the first rows are masked.'),
+    interval: z.int().min(1).max(1_000_000).optional().describe('Steps from one choice of masked rows to the next.'),
+    rowsPerRefresh: z.int().min(1).max(100_000).optional().describe('Rows that each choice may add.'),
+    minRows: z.int().min(1).max(100_000).default(1).describe('Fewest channels that any group keeps.'),
+    followers: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Compactors also in residual chains: layers that add to the same channels share one and are cut alike.',
+      ),
+    vanished: z.number().gt(0).max(1).default(1e-5).describe('Rows with a norm below this are cut in the end.'),
+    remainder: z
+      .enum(['keep', 'cut'])
+      .default('keep')
+      .describe(
+        'Masked rows that have not vanished in the end. keep: they stay, and the target may be missed. cut: they go, and the result says how much the outputs change.',
+      ),
+    unchecked: z
+      .boolean()
+      .default(false)
+      .describe('Start also when the schedule is too short for masked rows to reach zero.'),
+  })
+  .strict();
+
 export const groupOverrideSchema = z
   .object({
     match: z.string().min(1).max(1024).describe('Name of a group of coupled channels (its first layer), or a glob.'),
@@ -365,9 +410,9 @@ export const recipeSchema = z
       .describe('Sizes for inputs with free dimensions, e.g. { "input": [1, 3, 224, 224] }.'),
     data: dataSchema.optional(),
     method: z
-      .enum(['basis', 'channel', 'double', 'gsm', 'fine-tune'])
+      .enum(['basis', 'channel', 'double', 'resrep', 'gsm', 'fine-tune'])
       .describe(
-        'basis: fewer bases per layer. channel: fewer channels, in groups that belong together. double: both, one after the other. gsm: single weights all over the model become zero while it trains (global sparse momentum). fine-tune: training alone, nothing is pruned.',
+        'basis: fewer bases per layer. channel: fewer channels, in groups that belong together. double: both, one after the other. resrep: fewer channels, chosen by training. gsm: single weights all over the model become zero while it trains (global sparse momentum). fine-tune: training alone, nothing is pruned.',
       ),
     transfer: transferSchema
       .optional()
@@ -376,6 +421,7 @@ export const recipeSchema = z
     channel: channelOptionsSchema.prefault({}),
     double: doubleOptionsSchema.prefault({}),
     gsm: gsmOptionsSchema.prefault({}),
+    resrep: resRepOptionsSchema.prefault({}),
     target: targetSchema,
     training: trainingSchema.optional().describe('Training after pruning, to recover accuracy.'),
     multiple: z
@@ -412,6 +458,7 @@ export type TrainingSettings = z.infer<typeof trainingSchema>;
 export type ChannelOptions = z.infer<typeof channelOptionsSchema>;
 export type DoubleOptions = z.infer<typeof doubleOptionsSchema>;
 export type GsmOptions = z.infer<typeof gsmOptionsSchema>;
+export type ResRepOptions = z.infer<typeof resRepOptionsSchema>;
 export type GroupOverride = z.infer<typeof groupOverrideSchema>;
 export type BasisOptions = z.infer<typeof basisOptionsSchema>;
 export type PreprocessingInput = z.infer<typeof preprocessingSchema>;

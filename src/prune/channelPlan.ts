@@ -157,7 +157,8 @@ function droppedShare(groups: readonly string[], importance: ReadonlyMap<string,
   return whole > 0 ? dropped / whole : 0;
 }
 
-function projectionOf(group: Group, kept: number, reason: string | null): GroupProjection {
+/** A group for the screen. @param reason why it stays whole, should it */
+export function projectionOf(group: Group, kept: number, reason: string | null): GroupProjection {
   const { name, channels, block, members, inexact, savings } = group;
   const mean = (of: (cost: Group['savings'][number]) => number): number =>
     savings.length ? savings.reduce((sum, cost) => sum + of(cost), 0) / savings.length : 0;

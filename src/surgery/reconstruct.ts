@@ -103,6 +103,11 @@ function offsetOf(graph: Graph, { node, bias }: Layer, outputs: number): Offset 
   return ref && { ref, sign: 1, isInside: false };
 }
 
+/** Whether {@link withOffset} finds a place. */
+export function takesOffset(graph: Graph, layer: Layer): boolean {
+  return offsetOf(graph, layer, outputsOf(layer)) !== null;
+}
+
 /** Whether new weights and a new bias can be written for a layer alone, without new tensors. */
 export function canBeFitted(graph: Graph, layer: Layer): boolean {
   const isPlain = (attribute(layer.node, 'alpha', 'float') ?? 1) === 1;

@@ -14,7 +14,7 @@ import {
   type TrainingRecord,
   writeCheckpoint,
 } from './checkpoint';
-import type { StepResult, TrainingProgram } from './program';
+import type { ProgramState, StepResult, TrainingProgram } from './program';
 import type { Schedule } from './schedules';
 
 export interface TrainingBatch {
@@ -35,6 +35,17 @@ export interface TrainingData {
   batches(epoch: number, taken: number, signal: AbortSignal): AsyncIterable<TrainingBatch>;
 }
 
+/** What goes along with a training and steers it between its steps. */
+export interface Companion {
+  /** What a step is given beside its batch. @param step from 0 */
+  before(step: number, program: TrainingProgram): Readonly<Record<string, Tensor>>;
+  /** What checkpoints keep of it, under names of its own. */
+  state(): ProgramState;
+  restore(state: ProgramState): void;
+  /** What it has to say after a step. */
+  progress(): Partial<TrainingProgress>;
+}
+
 export interface TrainingOptions {
   readonly data: TrainingData;
   readonly epochs: number;
@@ -49,6 +60,7 @@ export interface TrainingOptions {
   /** Identifies model, data and options; a checkpoint of anything else is refused. */
   readonly fingerprint?: string;
   readonly resume?: Checkpoint;
+  readonly companion?: Companion;
 }
 
 /** Lets a run wait between two steps. */
@@ -87,10 +99,13 @@ export class PauseGate {
  * @throws UserError `training-diverged`, `cancelled`, `checkpoint-differs`, and what reading the data throws
  */
 export async function train(program: TrainingProgram, options: TrainingOptions): Promise<TrainingRecord> {
-  const { data, epochs, rate, schedule, checkpoint, fingerprint = '', resume, pause } = options;
+  const { data, epochs, rate, schedule, checkpoint, fingerprint = '', resume, pause, companion } = options;
   const signal = options.signal ?? new AbortController().signal;
   if (resume && resume.fingerprint !== fingerprint) throw checkpointDiffers();
-  if (resume) program.restore(resume.state);
+  if (resume) {
+    program.restore(resume.state);
+    companion?.restore(resume.state);
+  }
   const run = new Run(resume, data.batchesPerEpoch);
   const steps = epochs * data.batchesPerEpoch;
   const clock = new StepClock();
@@ -98,7 +113,8 @@ export async function train(program: TrainingProgram, options: TrainingOptions):
   let saved = performance.now();
   const save = (): void => {
     if (!checkpoint) return;
-    writeCheckpoint(checkpoint.file, run.checkpoint(fingerprint, program));
+    const state = { ...program.state(), ...companion?.state() };
+    writeCheckpoint(checkpoint.file, run.checkpoint(fingerprint, state));
     saved = performance.now();
   };
   try {
@@ -107,7 +123,8 @@ export async function train(program: TrainingProgram, options: TrainingOptions):
         signal.throwIfAborted();
         const step = epoch * data.batchesPerEpoch + run.position.batch;
         const lr = rate * schedule(step, steps);
-        const result = await program.step(feeds, lr, run.position.updates + 1);
+        const given = companion ? { ...feeds, ...companion.before(step, program) } : feeds;
+        const result = await program.step(given, lr, run.position.updates + 1);
         watch.check(result, step + 1, checkpoint?.file);
         run.add(result, count, taken);
         clock.lap(count);
@@ -122,6 +139,7 @@ export async function train(program: TrainingProgram, options: TrainingOptions):
           imagesPerSecond: clock.imagesPerSecond(),
           secondsLeft: clock.secondsFor(steps - step - 1),
           ...(result.cut === undefined ? {} : { cut: result.cut }),
+          ...companion?.progress(),
         });
         if (pause?.paused) {
           save();
@@ -187,13 +205,13 @@ class Run {
     this.position = { epoch: this.position.epoch + 1, batch: 0, taken: 0, updates: this.position.updates };
   }
 
-  checkpoint(fingerprint: string, program: TrainingProgram): Checkpoint {
+  checkpoint(fingerprint: string, state: ProgramState): Checkpoint {
     return {
       fingerprint,
       position: this.position,
       record: this.record,
       partial: this.partial,
-      state: program.state(),
+      state,
     };
   }
 }

@@ -6,6 +6,7 @@
  * norm: Pascanu, Mikolov and Bengio, 2013.
  */
 import type { GraphBuilder, Operand } from '../graph/builder';
+import type { ValueInfo } from '../graph/graph';
 import type { Slot } from './program';
 
 /** What an update reads; vectors are [P]. */
@@ -20,11 +21,15 @@ export interface UpdateInputs {
   readonly decay: Operand;
   /** Scalar: 1 in the first step. */
   readonly step: string;
+  /** P. */
+  readonly size: number;
 }
 
 export interface Optimizer {
   /** Names of the vectors that are carried from step to step; they start at zero. */
   readonly states: readonly string[];
+  /** What every step gives it beside the batch. */
+  readonly inputs?: readonly ValueInfo[];
   /** Emits the update. */
   update(g: GraphBuilder, inputs: UpdateInputs): { parameters: string; states: readonly string[] };
 }

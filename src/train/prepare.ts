@@ -13,6 +13,7 @@ import { beforeSoftmax } from './classifier';
 import { asFloat32 } from './float32';
 import { foldNormalization } from './foldNormalization';
 import { beside } from './merge';
+import { mergeCompactors } from './mergeCompactors';
 import { withStored, withTrainedNormalization } from './normalization';
 import type { TrackedTensor } from './program';
 import { foldScaling, type ScaledPair, withScaling } from './scaling';
@@ -27,6 +28,8 @@ export interface ModelToTrain {
   readonly choice: TrainChoice;
   /** Values between the two halves of factorized layers, for scaling factors. */
   readonly inners?: Iterable<string>;
+  /** Names of compactors' initializers: trained whatever the choice, after all else. */
+  readonly compactors?: readonly string[];
   /** Whether every step updates BatchNormalization's statistics; otherwise they stay as they are. */
   readonly trainsStatistics?: boolean;
   /** Statistics to start with, by the name of their initializer. */
@@ -71,16 +74,23 @@ export async function prepareModel(model: ModelToTrain): Promise<PreparedModel> 
   const { choice, shapes: given } = model;
   const forward = await specialize(model.graph, model.metadata, given);
   const stored = withStored(asFloat32(forward.graph), model.statistics ?? new Map());
-  const own = trainableTensors(stored, choice);
+  const compactors = new Set(model.compactors);
+  const own = trainableTensors(stored, choice).filter(({ name }) => !compactors.has(name));
   const owned = new Set(own.map(({ name }) => name));
   const scales = choice === 'scaling' || choice === 'bn';
   const scaled = scales ? withScaling(stored, model.inners ?? []) : { graph: stored, pairs: [], trainables: [] };
   // A second layer that is trained itself needs no factors.
   const pairs = scaled.pairs.filter(({ weight }) => !owned.has(weight));
   const factors = new Set(pairs.map((pair) => pair.factors));
-  const trainables = [...own, ...scaled.trainables.filter(({ name }) => factors.has(name))];
+  const trainables = [
+    ...own,
+    ...scaled.trainables.filter(({ name }) => factors.has(name)),
+    ...[...compactors].map((name): Trainable => {
+      return { name, dims: (stored.initializers.get(name) as TensorRef).dims, decays: false };
+    }),
+  ];
   if (trainables.length === 0) throw notTrainable({ choice });
-  const plain = foldNormalization(scaled.graph);
+  const plain = mergeCompactors(foldNormalization(scaled.graph), compactors);
   const { graph: student, tracked } = model.trainsStatistics
     ? withTrainedNormalization(scaled.graph)
     : { graph: plain, tracked: [] };

@@ -80,8 +80,8 @@ export interface TrainingProgram {
   state(): ProgramState;
   /** @throws Error when a vector is missing or has another length */
   restore(state: ProgramState): void;
-  /** Copies of trained and tracked tensors by name. */
-  tensors(): Map<string, Tensor>;
+  /** Copies of trained and tracked tensors by name. @param wanted only those */
+  tensors(wanted?: ReadonlySet<string>): Map<string, Tensor>;
   release(): Promise<void>;
 }
 
@@ -167,9 +167,11 @@ export async function trainingGraph(spec: ProgramSpec): Promise<TrainingGraph> {
   };
   const size = total(trained);
   const { optimizer } = spec;
+  const given = 'update' in optimizer ? (optimizer.inputs ?? []) : [];
   const vectors: Vector[] = [];
   let gradientOutput: string | null = null;
   if ('update' in optimizer) {
+    for (const { name } of given) g.accept(name, 'float32');
     const states = optimizer.states.map((name) => declared(g, `training/state/${name}`));
     const updated = optimizer.update(g, {
       parameters: parameters.vector,
@@ -178,6 +180,7 @@ export async function trainingGraph(spec: ProgramSpec): Promise<TrainingGraph> {
       rate,
       decay: decayOf(g, trained, spec.weightDecay ?? 0),
       step,
+      size,
     });
     const next = output(updated.parameters, 'training/parameters/next');
     vectors.push({ name: 'parameters', input: parameters.vector, output: next, size });
@@ -210,6 +213,7 @@ export async function trainingGraph(spec: ProgramSpec): Promise<TrainingGraph> {
       ...vectors.flatMap(({ input, size: n }) => (input ? [vectorInfo(input, n)] : [])),
       { name: RATE, dtype: 'float32', shape: [] },
       { name: STEP, dtype: 'float32', shape: [] },
+      ...given,
     ],
     outputs: [
       ...scalarOutputs.map((name): ValueInfo => ({ name, dtype: 'float32', shape: [] })),
@@ -413,9 +417,10 @@ class Program implements TrainingProgram {
     }
   }
 
-  tensors(): Map<string, Tensor> {
+  tensors(wanted?: ReadonlySet<string>): Map<string, Tensor> {
+    const slots = wanted ? this.slots.filter(({ name }) => wanted.has(name)) : this.slots;
     return new Map(
-      this.slots.map(({ name, dims, vector, offset }) => [
+      slots.map(({ name, dims, vector, offset }) => [
         name,
         float32Tensor(this.current[vector].slice(offset, offset + elementCount(dims)), dims),
       ]),

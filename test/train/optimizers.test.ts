@@ -34,8 +34,8 @@ async function run(
       ...Object.fromEntries(names.map((name, i) => [name, states[i]])),
     };
     const results = await runEmitted(inputs, (g) => {
-      const said = { parameters: 'w', gradient: 'gradient', states: names, rate: 'rate', decay, step: 'step' };
-      const next = optimizer.update(g, said);
+      const vectors = { parameters: 'w', gradient: 'gradient', states: names, size: w.length };
+      const next = optimizer.update(g, { ...vectors, rate: 'rate', decay, step: 'step' });
       return { w: next.parameters, ...Object.fromEntries(next.states.map((value, i) => [names[i], value])) };
     });
     w = Array.from(results.w.data as Float32Array);

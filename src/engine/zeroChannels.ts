@@ -1,0 +1,115 @@
+/**
+ * What reaches the layers that read a group when its channels are zeros where compactors end: zeros again behind ReLU and
+ * its like, but a constant behind a sigmoid, or a depthwise convolution with its normalization. A constant can be put
+ * into the bias of what reads it, unless that pads its input.
+ */
+
+import type { Layer } from '../analysis/layers';
+import { serializeGraph } from '../formats/onnx/serialize';
+import { attribute, type Graph, type GraphNode, type ModelMetadata } from '../graph/graph';
+import type { Compaction } from '../prune/compaction/places';
+import type { ChannelGroups, Group } from '../prune/groups';
+import { takesOffset } from '../surgery/reconstruct';
+import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
+import { outputsOf } from './verify';
+
+/** Lowest and highest value at each position of an axis. */
+interface Range {
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+}
+
+/** Ranges along axes of values, by `value@axis`. */
+export async function rangesOf(
+  graph: Graph,
+  metadata: ModelMetadata,
+  feeds: Readonly<Record<string, Tensor>>,
+  axes: readonly { readonly value: string; readonly axis: number }[],
+): Promise<Map<string, Range>> {
+  const values = [...new Set(axes.map(({ value }) => value))].filter((value) => !graph.initializers.has(value));
+  const outputs = values.map((name) => ({ name, dtype: null, shape: null }));
+  const found = outputs.length
+    ? await outputsOf(serializeGraph({ ...graph, outputs, valueInfo: [] }, metadata), feeds)
+    : {};
+  return new Map(
+    axes.flatMap(({ value, axis }) => (found[value] ? [[`${value}@${axis}`, rangeOf(found[value], axis)]] : [])),
+  );
+}
+
+function rangeOf(tensor: Tensor, axis: number): Range {
+  const size = tensor.dims[axis];
+  const inner = tensor.dims.slice(axis + 1).reduce((product, n) => product * n, 1);
+  const low = new Float64Array(size).fill(Number.POSITIVE_INFINITY);
+  const high = new Float64Array(size).fill(Number.NEGATIVE_INFINITY);
+  toFloat64(tensor).forEach((value, i) => {
+    const position = Math.floor(i / inner) % size;
+    low[position] = Math.min(low[position], value);
+    high[position] = Math.max(high[position], value);
+  });
+  return { low, high };
+}
+
+const NEGLIGIBLE = 1e-6;
+
+/**
+ * Why groups can't be pruned by zeros, by name: found by running the network with all compactors zero.
+ * @param graph with compactors
+ */
+export async function againstZeros(
+  { graph, matrices }: { readonly graph: Graph; readonly matrices: ReadonlyMap<string, string> },
+  metadata: ModelMetadata,
+  { groups, places }: Compaction,
+  { wiring }: ChannelGroups,
+  feeds: Readonly<Record<string, Tensor>>,
+): Promise<Map<string, string>> {
+  const initializers = new Map(graph.initializers);
+  for (const name of matrices.values()) {
+    const { dims, bytes } = initializers.get(name) as TensorRef;
+    initializers.set(name, memoryTensor(name, float32Tensor(new Float32Array(bytes / 4), dims)));
+  }
+  const axes = groups.flatMap(({ group }) => group.sums.map(({ axis }) => axis));
+  const ranges = await rangesOf({ ...graph, initializers }, metadata, feeds, axes);
+  const folded = new Set(places.flatMap(({ layers }) => layers));
+  const layers = new Map(wiring.layers.map((layer) => [layer.name, layer]));
+  // Layers with a compactor of their own get a bias.
+  const takes = (name: string): boolean => folded.has(name) || takesOffset(wiring.graph, layers.get(name) as Layer);
+  const reasons = new Map<string, string>();
+  for (const { group } of groups) {
+    const reason = reasonOf(group, ranges, (node) => wiring.nodes[node], takes);
+    if (reason) reasons.set(group.name, reason);
+  }
+  return reasons;
+}
+
+function reasonOf(
+  group: Group,
+  ranges: ReadonlyMap<string, Range>,
+  nodeAt: (node: number) => GraphNode,
+  takes: (layer: string) => boolean,
+): string | null {
+  const mayShift = group.members.some(({ role }) => role === 'follower');
+  for (const { node, layer, axis } of group.sums) {
+    const range = ranges.get(`${axis.value}@${axis.axis}`);
+    if (!range) continue;
+    for (const [i, channel] of axis.channels.entries()) {
+      if (channel < 0) continue;
+      const [low, high] = [range.low[axis.first + i], range.high[axis.first + i]];
+      const isConstant = high - low <= NEGLIGIBLE * Math.max(1, Math.abs(high));
+      if (!isConstant) return 'channels of zeros do not stay constant on their way';
+      if (!mayShift && Math.abs(high) <= NEGLIGIBLE) continue;
+      if (layer === null) return 'channels of zeros become a constant that nothing can take over';
+      if (!takes(layer)) return `channels of zeros become a constant, and ${layer} has no bias to take it`;
+      if (pads(nodeAt(node))) return `channels of zeros become a constant, and ${layer} pads its input`;
+    }
+  }
+  return null;
+}
+
+function pads(node: GraphNode): boolean {
+  const auto = attribute(node, 'auto_pad', 'string') ?? 'NOTSET';
+  return (
+    node.opType === 'ConvTranspose' ||
+    auto.startsWith('SAME') ||
+    (attribute(node, 'pads', 'ints') ?? []).some((n) => n > 0)
+  );
+}

@@ -1,0 +1,124 @@
+/**
+ * Trained compactors multiplied into the layers before them: with t = γ/√(v + ε) of the layer's normalization,
+ * W' = Q·(t∘W) and b' = Q·(β + (b − μ)∘t), so that layer, normalization and compactor are one layer with a bias.
+ * Layers without a compactor keep their normalization.
+ */
+import type { Layer } from '../analysis/layers';
+import { attribute, type Graph, type GraphNode, type ValueInfo } from '../graph/graph';
+import { freshNames } from '../graph/names';
+import { normalizationOf } from '../prune/compaction/places';
+import type { Wiring } from '../prune/groupsWiring';
+import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
+import { withoutDeadWeights } from './deadWeights';
+
+/** ONNX's default epsilon of BatchNormalization. */
+const DEFAULT_EPSILON = Math.fround(1e-5);
+
+/** Q of a layer, D×D by rows. */
+export type LayerCompactors = ReadonlyMap<string, Float64Array>;
+
+/**
+ * @param wiring of the graph without compactors
+ * @param tensors values that training gave stored tensors of it, by name
+ * @param irVersion of the model: before 4, initializers are listed among the inputs
+ */
+export function foldCompactors(
+  wiring: Wiring,
+  compactors: LayerCompactors,
+  tensors: ReadonlyMap<string, Tensor>,
+  irVersion: number,
+): Graph {
+  const { graph } = wiring;
+  const initializers = new Map(graph.initializers);
+  for (const [name, tensor] of tensors) if (initializers.has(name)) initializers.set(name, memoryTensor(name, tensor));
+  const fresh = freshNames(graph);
+  const replaced = new Map<GraphNode, GraphNode | null>();
+  const added: TensorRef[] = [];
+  const changed = new Set<string>();
+  const read = (name: string): Float64Array => toFloat64((initializers.get(name) as TensorRef).read());
+  const folds = wiring.layers.flatMap((layer) => {
+    const Q = compactors.get(layer.name);
+    return Q ? [{ layer, Q, norm: normalizationOf(layer.node, wiring) }] : [];
+  });
+  const folded = folds.map(({ layer, Q, norm }) => {
+    const bias = layer.node.inputs[2] ? biasOf(layer, tensors) : null;
+    const scaling = norm ? { ...scalesOf(norm, read) } : null;
+    return foldedLayer(layer, read(layer.node.inputs[1]), bias, scaling, Q);
+  });
+  for (const [i, { layer, norm }] of folds.entries()) {
+    const { node } = layer;
+    const { weight, bias } = folded[i];
+    const weightName = node.inputs[1];
+    const dims = (initializers.get(weightName) as TensorRef).dims;
+    initializers.set(weightName, memoryTensor(weightName, float32Tensor(Float32Array.from(weight), dims)));
+    const old = node.inputs[2];
+    const isOwn = old !== undefined && initializers.has(old) && (wiring.touching.get(old)?.length ?? 0) === 1;
+    const biasName = isOwn ? old : fresh(`${layer.name}.bias`);
+    const stored = memoryTensor(biasName, float32Tensor(Float32Array.from(bias), [bias.length]));
+    initializers.set(biasName, stored);
+    if (!isOwn) added.push(stored);
+    const outputs = norm ? norm.outputs.slice(0, 1) : node.outputs;
+    if (norm) {
+      changed.add(node.outputs[0]);
+      replaced.set(norm, null);
+    }
+    replaced.set(node, { ...node, inputs: [node.inputs[0], weightName, biasName], outputs });
+  }
+  const listed = irVersion >= 4 ? [] : added;
+  const edited: Graph = {
+    ...graph,
+    nodes: graph.nodes.flatMap((node) => {
+      const now = replaced.get(node);
+      return now === null ? [] : [now ?? node];
+    }),
+    inputs: [...graph.inputs, ...listed.map(({ name, dtype, dims }): ValueInfo => ({ name, dtype, shape: dims }))],
+    valueInfo: graph.valueInfo.filter(({ name }) => !changed.has(name)),
+    initializers,
+  };
+  return withoutDeadWeights(edited, graph);
+}
+
+function biasOf({ node, bias }: Layer, tensors: ReadonlyMap<string, Tensor>): Float64Array {
+  const trained = tensors.get(node.inputs[2]);
+  return toFloat64(trained ?? (bias as NonNullable<Layer['bias']>).ref.read());
+}
+
+/** What a normalization does to each channel: y = scale·x + shift. */
+interface Scaling {
+  readonly scale: Float64Array;
+  readonly shift: Float64Array;
+}
+
+function scalesOf(norm: GraphNode, read: (name: string) => Float64Array): Scaling {
+  const [gamma, beta, mean, variance] = norm.inputs.slice(1).map(read);
+  const epsilon = attribute(norm, 'epsilon', 'float') ?? DEFAULT_EPSILON;
+  const scale = gamma.map((g, o) => g / Math.sqrt(variance[o] + epsilon));
+  return { scale, shift: beta.map((b, o) => b - mean[o] * scale[o]) };
+}
+
+/** Weight in the layer's own order, and bias. */
+function foldedLayer(
+  { node }: Layer,
+  W: Float64Array,
+  b: Float64Array | null,
+  scaling: Scaling | null,
+  Q: Float64Array,
+): { weight: Float64Array; bias: Float64Array } {
+  const size = Math.sqrt(Q.length);
+  const inputs = W.length / size;
+  const isTransposed = node.opType === 'Gemm' && attribute(node, 'transB', 'int') !== 1;
+  // Output o, input i of the weight lie at o·row + i·column.
+  const [row, column] = isTransposed ? [1, size] : [inputs, 1];
+  const weight = new Float64Array(W.length);
+  const bias = new Float64Array(size);
+  for (let d = 0; d < size; d++) {
+    for (let o = 0; o < size; o++) {
+      const q = Q[d * size + o];
+      if (q === 0) continue;
+      const factor = q * (scaling?.scale[o] ?? 1);
+      bias[d] += q * (scaling?.shift[o] ?? 0) + factor * (b?.[o] ?? 0);
+      for (let i = 0; i < inputs; i++) weight[d * row + i * column] += factor * W[o * row + i * column];
+    }
+  }
+  return { weight, bias };
+}

@@ -1,0 +1,139 @@
+/** ResRep from a model file and images to a narrower network that computes what its compactors left. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { createService, type Service } from '../../src/engine/service';
+import { openModel } from '../../src/formats';
+import type { CompactionProgress, Progress, RunResult } from '../../src/protocol/plan';
+import { type RecipeInput, settingsSchema } from '../../src/protocol/recipe';
+import { scratch } from '../data/scratch';
+import { classifier, writeImages } from '../support/stripes';
+
+let folder: string;
+let service: Service;
+let settings: RecipeInput;
+beforeEach(async () => {
+  folder = await scratch();
+  service = createService({ spectraWorker: null });
+  writeFileSync(path.join(folder, 'stripes.onnx'), classifier());
+  await writeImages(folder, 'train', 240, 1);
+  await writeImages(folder, 'test', 120, 2);
+  settings = {
+    version: 1,
+    model: { path: 'stripes.onnx' },
+    method: 'resrep',
+    data: { path: 'train-images-idx3-ubyte', evaluation: 'test-images-idx3-ubyte' },
+    target: { kind: 'macs', value: 0.5 },
+    training: { epochs: 30, loss: 'labels', lr: 0.05, batch: 24 },
+    threads: 1,
+  };
+  return () => service.dispose();
+});
+
+interface Asked {
+  readonly signal?: AbortSignal;
+  readonly resume?: boolean;
+  onProgress?(progress: Progress): void;
+}
+
+function run({ signal, resume, onProgress }: Asked = {}): Promise<RunResult> {
+  const { version, model, ...rest } = settings;
+  return service.handlers.run(
+    {
+      path: path.join(folder, 'stripes.onnx'),
+      settings: settingsSchema.parse(rest),
+      folder,
+      storage: path.join(folder, 'storage'),
+      checkpoint: path.join(folder, 'checkpoint'),
+      resume,
+    },
+    { signal: signal ?? new AbortController().signal, progress: onProgress ?? (() => undefined) },
+  );
+}
+
+test('masked rows vanish, the target is met, and what is left learns the task', async () => {
+  const seen: CompactionProgress[] = [];
+  const result = await run({ onProgress: ({ training }) => training?.compaction && seen.push(training.compaction) });
+  expect(result.verification.map(({ passed }) => passed)).toEqual(result.verification.map(() => true));
+  expect(result.verification.map(({ name }) => name)).toContain('Cut network equals the network with compactors');
+  expect((result.after.macs as number) / (result.before.macs as number)).toBeLessThanOrEqual(0.5);
+  expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.95);
+  const report = result.training?.compaction;
+  expect(report).toMatchObject({ largest: 0, macs: result.after.macs });
+  expect(report?.cut).toBeGreaterThan(0);
+  const { graph } = openModel(result.candidate);
+  expect([...graph.initializers.keys()].filter((name) => name.includes('compactor'))).toEqual([]);
+  expect(graph.nodes.map(({ opType }) => opType)).toEqual(
+    openModel(path.join(folder, 'stripes.onnx')).graph.nodes.map(({ opType }) => opType),
+  );
+  expect(seen.length).toBeGreaterThan(5);
+  expect(seen[0]).toMatchObject({ masked: 0, macs: result.before.macs, reached: null });
+  expect(seen.at(-1)?.reached).toBeGreaterThan(0);
+  for (const [i, { masked }] of seen.entries()) if (i) expect(masked).toBeGreaterThanOrEqual(seen[i - 1].masked);
+});
+
+test('a run that was cancelled while rows were masked goes on and ends with the same bytes', async () => {
+  const whole = await run();
+  const bytes = readFileSync(whole.candidate);
+  const abort = new AbortController();
+  const onProgress = ({ training: now }: Progress): void => {
+    if (now?.step === 61) abort.abort();
+  };
+  await expect(run({ signal: abort.signal, onProgress })).rejects.toMatchObject({ code: 'cancelled' });
+  expect(existsSync(path.join(folder, 'checkpoint'))).toBe(true);
+  const resumed = await run({ resume: true });
+  expect(Buffer.compare(readFileSync(resumed.candidate), bytes)).toBe(0);
+  expect(resumed.training?.compaction).toEqual(whole.training?.compaction);
+});
+
+test('learns from the original alone where there are no labels to use', async () => {
+  settings = { ...settings, training: { ...settings.training, loss: 'distill' }, resrep: { minRows: 3 } };
+  const result = await run();
+  for (const layer of result.layers) if (layer.channels) expect(layer.channels).toBeGreaterThanOrEqual(3);
+  expect(result.training?.compaction?.vanished).toBe(result.training?.compaction?.cut);
+});
+
+test('a schedule too short for rows to reach zero is refused with a figure that is enough', async () => {
+  settings = { ...settings, resrep: { preset: 'cifar', warmupSteps: 20, interval: 2 } };
+  const error = await run().catch((found) => found);
+  expect(error).toMatchObject({ code: 'resrep-too-short' });
+  const enough = Number(/maskedLambda to ([\d.e-]+)/.exec(error.hint)?.[1]);
+  settings = { ...settings, resrep: { ...settings.resrep, maskedLambda: 1.1 * enough } };
+  const result = await run();
+  expect(result.training?.compaction?.largest).toBe(0);
+});
+
+test('rows that have not vanished stay, or go with the difference that makes', async () => {
+  const short = { preset: 'cifar', warmupSteps: 20, interval: 2, unchecked: true } as const;
+  settings = { ...settings, resrep: short };
+  const kept = await run();
+  expect(kept.training?.compaction).toMatchObject({ cut: 0, vanished: 0 });
+  expect(kept.warnings[0]).toContain('The target of 50.0 %');
+  expect(kept.after.macs).toBe(kept.before.macs);
+  settings = { ...settings, resrep: { ...short, remainder: 'cut' } };
+  const cut = await run();
+  const masked = cut.training?.compaction?.cut ?? 0;
+  expect(masked).toBeGreaterThan(0);
+  const check = cut.verification.find(({ name }) => name.startsWith('Cut network'));
+  expect(check).toMatchObject({ passed: false });
+  expect(check?.detail).toContain(`${masked} rows that had not vanished were cut, as asked`);
+});
+
+test('other targets and models without places are refused', async () => {
+  settings = { ...settings, target: { kind: 'params', value: 0.5 } };
+  await expect(run()).rejects.toMatchObject({ code: 'resrep-target' });
+  settings = { ...settings, target: { kind: 'macs', value: 0.5 }, protect: ['*'] };
+  await expect(run()).rejects.toMatchObject({ code: 'nothing-to-compact' });
+});
+
+test('what it would do and how long it takes is known before', async () => {
+  const { version, model, ...rest } = settings;
+  const request = { path: path.join(folder, 'stripes.onnx'), settings: settingsSchema.parse(rest), folder };
+  const context = { signal: new AbortController().signal, progress: () => undefined };
+  const projection = await service.handlers.project(request, context);
+  expect(projection.assumed).toContain('by training');
+  expect((projection.after.macs as number) / (projection.before.macs as number)).toBeLessThanOrEqual(0.5);
+  const { steps, secondsPerStep } = await service.handlers.trainingTime(request, context);
+  expect(steps).toBe(300);
+  expect(secondsPerStep).toBeGreaterThan(0);
+});

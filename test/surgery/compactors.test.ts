@@ -1,0 +1,171 @@
+/** Compactors put into networks, folded into them again, and channels of zeros cut. */
+import { describe, expect, test } from 'vitest';
+import { type Graph, int } from '../../src/graph/graph';
+import { validateGraph } from '../../src/graph/validate';
+import { type Compaction, compactionOf } from '../../src/prune/compaction/places';
+import type { ChannelGroups } from '../../src/prune/groups';
+import { removeChannels } from '../../src/surgery/channels';
+import { withCompactors } from '../../src/surgery/compactors';
+import { foldCompactors } from '../../src/surgery/foldCompactors';
+import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../../src/tensor/tensor';
+import { mobileNet1 } from '../support/architectures/mobile';
+import { Net } from '../support/architectures/net';
+import {
+  basicResNet,
+  bottleneckResNet,
+  denseNet,
+  inception,
+  paddedResNet,
+  vgg,
+} from '../support/architectures/residual';
+import { groupsOf } from '../support/channels';
+import { randomTensor } from '../support/graphs';
+import { outputDifference } from '../support/surgery';
+
+const networks: Readonly<Record<string, () => Graph>> = {
+  'residual blocks': basicResNet,
+  'bottleneck blocks': bottleneckResNet,
+  'padded shortcuts': () => paddedResNet(true),
+  'concatenated branches': inception,
+  'dense blocks': denseNet,
+  'Flatten behind several positions': vgg,
+  'depthwise layers': mobileNet1,
+};
+
+interface Site {
+  readonly graph: Graph;
+  readonly groups: ChannelGroups;
+  readonly compaction: Compaction;
+}
+
+async function siteOf(graph: Graph, followers = true): Promise<Site> {
+  const groups = await groupsOf(graph);
+  return { graph, groups, compaction: compactionOf(groups, { protect: [], groups: [] }, { followers, minRows: 1 }) };
+}
+
+/** A matrix near the identity for each place; rows of chosen channels are zero. */
+function matricesOf({ compaction }: Site, isGone: (group: number, channel: number) => boolean = () => false) {
+  return compaction.places.map(({ rows }, i) => {
+    const { length } = rows;
+    const noise = randomTensor([length, length], 60 + i, 'float32', 0.4).data as Float32Array;
+    const at = (j: number, k: number): number => {
+      const owner = rows[j];
+      return owner && isGone(owner.group, owner.channel) ? 0 : noise[j * length + k] + Number(j === k);
+    };
+    return float32Tensor(
+      Float32Array.from({ length: length * length }, (_, k) => at(Math.floor(k / length), k % length)),
+      [length, length],
+    );
+  });
+}
+
+function compacted({ groups, compaction }: Site, matrices: readonly Tensor[] | null): Graph {
+  const { graph, matrices: names } = withCompactors(groups.wiring, compaction.places);
+  if (!matrices) return graph;
+  const initializers = new Map(graph.initializers);
+  for (const [i, { name }] of compaction.places.entries()) {
+    const ref = initializers.get(names.get(name) as string) as TensorRef;
+    initializers.set(ref.name, memoryTensor(ref.name, { ...matrices[i], dims: ref.dims }));
+  }
+  return { ...graph, initializers };
+}
+
+function folded({ groups, compaction }: Site, matrices: readonly Tensor[], irVersion = 8): Graph {
+  const ofLayers = compaction.places.flatMap(({ layers }, i) =>
+    layers.map((layer) => [layer, toFloat64(matrices[i])] as const),
+  );
+  return foldCompactors(groups.wiring, new Map(ofLayers), new Map(), irVersion);
+}
+
+describe.each(Object.entries(networks))('%s', (_, network) => {
+  test('compute the same with compactors that are the identity', async () => {
+    const site = await siteOf(network());
+    expect(site.compaction.places.length).toBeGreaterThan(1);
+    const graph = compacted(site, null);
+    validateGraph(graph);
+    expect(await outputDifference(site.graph, graph)).toBeLessThan(1e-6);
+  });
+
+  test('compute the same with any compactors, folded', async () => {
+    const site = await siteOf(network());
+    const matrices = matricesOf(site);
+    const graph = folded(site, matrices);
+    validateGraph(graph);
+    expect(await outputDifference(site.graph, graph)).toBeGreaterThan(1e-2);
+    expect(await outputDifference(compacted(site, matrices), graph)).toBeLessThan(1e-5);
+  });
+});
+
+describe('rows of zeros', () => {
+  const exact = Object.entries(networks).filter(([name]) => !['dense blocks', 'depthwise layers'].includes(name));
+
+  test.each(exact)('are cut without a trace: %s', async (_, network) => {
+    const site = await siteOf(network());
+    const isGone = (group: number, channel: number): boolean => (3 * group + channel) % 3 === 1;
+    const matrices = matricesOf(site, isGone);
+    const graph = folded(site, matrices);
+    const groups = await groupsOf(graph);
+    const cuts = site.compaction.groups.map(({ group }, g) => ({
+      kind: 'removeChannels' as const,
+      group: group.name,
+      channels: Array.from({ length: group.channels }, (_, c) => c).filter((c) => isGone(g, c)),
+    }));
+    const cut = removeChannels(groups, cuts, 8);
+    expect(await outputDifference(graph, cut)).toBeLessThan(1e-5);
+    expect(await outputDifference(compacted(site, matrices), cut)).toBeLessThan(1e-5);
+  });
+});
+
+describe('folding', () => {
+  test('reads epsilon from the node and leaves other normalizations alone', async () => {
+    const net = new Net();
+    const x = net.block('a', net.input('x', ['N', 3, 6, 6]), 8);
+    net.output('y', net.block('b', x, 4));
+    const plain = net.graph();
+    const epsilon = 0.3;
+    const graph = {
+      ...plain,
+      nodes: plain.nodes.map((node) =>
+        node.opType === 'BatchNormalization'
+          ? { ...node, attributes: new Map([['epsilon', { kind: 'float', value: epsilon } as const]]) }
+          : node,
+      ),
+    };
+    const site = await siteOf(graph);
+    const matrices = matricesOf(site);
+    const result = folded(site, matrices);
+    expect(await outputDifference(compacted(site, matrices), result)).toBeLessThan(1e-5);
+    expect(result.nodes.filter(({ opType }) => opType === 'BatchNormalization')).toHaveLength(
+      plain.nodes.filter(({ opType }) => opType === 'BatchNormalization').length - site.compaction.places.length,
+    );
+    for (const name of ['a.bn.weight', 'a.bn.running_var']) expect(result.initializers.has(name)).toBe(false);
+  });
+
+  test('uses what training made of weights, biases and normalizations', async () => {
+    const site = await siteOf(vgg());
+    const bias = randomTensor([6], 5);
+    const trained = new Map([['conv0.bias', bias]]);
+    const matrices = new Map([['conv0', Float64Array.from({ length: 36 }, (_, i) => (i % 7 === 0 ? 2 : 0))]]);
+    const { initializers } = foldCompactors(site.groups.wiring, matrices, trained, 8);
+    const found = toFloat64((initializers.get('conv0.bias') as TensorRef).read());
+    expect([...found]).toEqual([...toFloat64(bias)].map((b) => expect.closeTo(2 * b, 5)));
+  });
+
+  test('knows dense layers either way round, and lists new biases where old files list them', async () => {
+    const net = new Net();
+    const x = net.op('Flatten', [net.input('x', ['N', 3, 2, 2])]);
+    const a = net.op('Gemm', [x, net.random('a.weight', [12, 7])], {}, 7);
+    const b = net.op('Gemm', [net.relu(a), net.random('b.weight', [5, 7])], { transB: int(1) }, 5);
+    net.output('y', net.gemm('c', net.relu(b), 5, 3));
+    const plain = net.graph();
+    const stored = [...plain.initializers.values()].map(({ name, dims }) => {
+      return { name, dtype: 'float32' as const, shape: [...dims] };
+    });
+    const site = await siteOf({ ...plain, inputs: [...plain.inputs, ...stored] });
+    expect(site.compaction.places.map(({ name }) => name)).toEqual(['a', 'b']);
+    const matrices = matricesOf(site);
+    const graph = folded(site, matrices, 3);
+    expect(graph.inputs.map(({ name }) => name)).toEqual(expect.arrayContaining(['a.bias', 'b.bias']));
+    expect(await outputDifference(compacted(site, matrices), graph)).toBeLessThan(1e-5);
+  });
+});
