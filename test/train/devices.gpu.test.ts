@@ -6,6 +6,8 @@
 import { expect, test } from 'vitest';
 import { serializeGraph } from '../../src/formats/onnx/serialize';
 import { builtInDevices, createSession, type DeviceId } from '../../src/runtime/session';
+import type { VectorOptimizer } from '../../src/train/optimizers';
+import { sparseMomentum } from '../../src/train/sparseMomentum';
 import { metadataOf } from '../support/graphs';
 import { toyModel, toyProgram, toyStep } from '../support/training';
 
@@ -22,19 +24,29 @@ async function reasonAgainst(device: DeviceId): Promise<string | null> {
   }
 }
 
-test('20 steps on WebGPU give the losses of the CPU', async ({ skip }) => {
-  const reason = await reasonAgainst('webgpu');
-  if (reason) skip(reason);
-  const losses: Record<string, number[]> = { cpu: [], webgpu: [] };
-  for (const device of ['cpu', 'webgpu'] as const) {
-    const { program } = await toyProgram({}, { session: { device, threads: 1 } });
-    for (let i = 0; i < 20; i++) {
-      losses[device].push((await program.step(toyStep(16, i).feeds, 0.05, i + 1)).loss);
+const optimizers: readonly [string, VectorOptimizer | undefined][] = [
+  ['SGD', undefined],
+  ['global sparse momentum', sparseMomentum({ keep: 0.2, momentum: 0.9, weightDecay: 1e-3 })],
+];
+
+for (const [name, optimizer] of optimizers) {
+  test(`20 steps on WebGPU give the losses of the CPU: ${name}`, { timeout: 120_000 }, async ({ skip }) => {
+    const reason = await reasonAgainst('webgpu');
+    if (reason) skip(reason);
+    const losses: Record<string, number[]> = { cpu: [], webgpu: [] };
+    for (const device of ['cpu', 'webgpu'] as const) {
+      const { program } = await toyProgram(
+        {},
+        { session: { device, threads: 1 }, ...(optimizer ? { optimizer } : {}) },
+      );
+      for (let i = 0; i < 20; i++) {
+        losses[device].push((await program.step(toyStep(16, i).feeds, 0.05, i + 1)).loss);
+      }
+      await program.release();
     }
-    await program.release();
-  }
-  expect(losses.cpu[19]).toBeLessThan(losses.cpu[0]);
-  losses.webgpu.forEach((loss, i) => {
-    expect(Math.abs(loss - losses.cpu[i])).toBeLessThan(1e-3 * Math.max(1, losses.cpu[i]));
+    expect(losses.cpu[19]).toBeLessThan(losses.cpu[0]);
+    losses.webgpu.forEach((loss, i) => {
+      expect(Math.abs(loss - losses.cpu[i])).toBeLessThan(1e-3 * Math.max(1, losses.cpu[i]));
+    });
   });
-}, 120_000);
+}
