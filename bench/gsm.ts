@@ -1,6 +1,6 @@
 /**
- * What global sparse momentum costs: a training step of ResNet-20 at batch 64 with it and with plain SGD, steps in turn,
- * medians; and on 25 million weights (ResNet-50 has as many) its selection and its whole update, beside the selection by
+ * What global sparse momentum costs: a training step of ResNet-20 at batch 64, and of LeNet-300-100 at batch 256, with it
+ * and with plain SGD, steps in turn, medians; and on 25 million weights (ResNet-50 has as many) its selection and its whole update, beside the selection by
  * `TopK` in the graph.
  *
  *     npm run bench -- gsm [--threads 2] [--rounds 15] [--weights 25]
@@ -9,14 +9,17 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { NetworkBuilder } from '../sample/builder';
 import { serializeGraph } from '../src/formats/onnx/serialize';
 import { GraphBuilder } from '../src/graph/builder';
 import { type Graph, int, makeNode } from '../src/graph/graph';
 import { seededRandom } from '../src/linalg/random';
 import { quantile } from '../src/runtime/latency';
 import { createSession } from '../src/runtime/session';
+import { elementCount } from '../src/tensor/dtype';
 import { float32Tensor, int64Tensor } from '../src/tensor/tensor';
 import { GreatestFinder } from '../src/train/greatest';
+import { initialize } from '../src/train/initialize';
 import { LABELS, objectiveOf } from '../src/train/objective';
 import { sgd } from '../src/train/optimizers';
 import { prepareModel } from '../src/train/prepare';
@@ -24,7 +27,6 @@ import { buildProgram } from '../src/train/program';
 import { sparseMomentum } from '../src/train/sparseMomentum';
 import { cifarResNet, classCount, imageSide } from './resnet';
 
-const BATCH = 64;
 const KEEP = 0.1;
 const metadata = {
   irVersion: 8,
@@ -44,7 +46,7 @@ const { values: options } = parseArgs({
 });
 const [threads, rounds, millions] = [options.threads, options.rounds, options.weights].map(Number);
 
-const milliseconds = (times: readonly number[]): string => `${(1000 * quantile(times, 0.5)).toFixed(0)} ms`;
+const milliseconds = (times: readonly number[]): string => `${(1000 * quantile(times, 0.5)).toPrecision(3)} ms`;
 
 async function timed(work: () => unknown): Promise<number> {
   const start = performance.now();
@@ -52,15 +54,48 @@ async function timed(work: () => unknown): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-async function steps(): Promise<void> {
-  const { graph, inners } = cifarResNet(20, false);
+/** A network, the name and shape of its input, and how many images a step takes. */
+interface Task {
+  readonly name: string;
+  readonly graph: Graph;
+  readonly inners: readonly string[];
+  readonly input: string;
+  readonly image: readonly number[];
+  readonly batch: number;
+}
+
+const tasks: readonly Task[] = [
+  { name: 'ResNet-20', ...cifarResNet(20, false), input: 'x', image: [3, imageSide, imageSide], batch: 64 },
+  {
+    // Hardly any computation for its 267 thousand parameters.
+    name: 'LeNet-300-100',
+    graph: initialize(
+      new NetworkBuilder('lenet-300-100', [1, 28, 28])
+        .flatten('pixels', 28 * 28)
+        .dense('fc1', 300)
+        .relu('relu1')
+        .dense('fc2', 100)
+        .relu('relu2')
+        .dense('fc3', classCount, 'scores')
+        .graph(),
+      { seed: 0 },
+    ),
+    inners: [],
+    input: '',
+    image: [1, 28, 28],
+    batch: 256,
+  },
+];
+
+async function steps({ name, graph, inners, input, image, batch }: Task): Promise<void> {
   const prepared = await prepareModel({ graph, metadata, choice: 'all', inners });
   const settings = { loss: 'labels', labelShare: 0, temperature: 1, features: 0, labelSmoothing: 0 } as const;
   const random = seededRandom(1);
-  const pixels = Float32Array.from({ length: BATCH * 3 * imageSide * imageSide }, () => random.normal());
+  const shape = [batch, ...image];
+  const pixels = Float32Array.from({ length: elementCount(shape) }, () => random.normal());
   const feeds = {
-    x: float32Tensor(pixels, [BATCH, 3, imageSide, imageSide]),
-    [LABELS]: int64Tensor(Array.from({ length: BATCH }, () => random.index(classCount))),
+    [input || graph.inputs[0].name]: float32Tensor(pixels, shape),
+    [LABELS]: int64Tensor(Array.from({ length: batch }, () => random.index(classCount))),
   };
   const optimizers = [sgd({ momentum: 0.98 }), sparseMomentum({ keep: KEEP, momentum: 0.98, weightDecay: 1e-4 })];
   const programs = await Promise.all(
@@ -76,7 +111,9 @@ async function steps(): Promise<void> {
     ),
   );
   const times: number[][] = [[], []];
-  for (let round = 0; round <= rounds; round++) {
+  // Short steps are taken more often, for the same certainty.
+  const count = image[0] === 1 ? 20 * rounds : rounds;
+  for (let round = 0; round <= count; round++) {
     for (const [i, program] of programs.entries()) {
       const seconds = await timed(() => program.step(feeds, 1e-4, round + 1));
       // The first step sets up memory.
@@ -86,7 +123,7 @@ async function steps(): Promise<void> {
   for (const program of programs) await program.release();
   const ratio = quantile(times[1], 0.5) / quantile(times[0], 0.5);
   console.log(
-    `ResNet-20, batch ${BATCH}: plain SGD ${milliseconds(times[0])}, GSM ${milliseconds(times[1])}, ratio ${ratio.toFixed(3)}`,
+    `${name}, batch ${batch}: plain SGD ${milliseconds(times[0])}, GSM ${milliseconds(times[1])}, ratio ${ratio.toFixed(3)}`,
   );
 }
 
@@ -143,7 +180,7 @@ async function selection(): Promise<void> {
 async function main(): Promise<void> {
   const load = loadavg()[0].toFixed(1);
   console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${threads} threads, load ${load}, medians`);
-  await steps();
+  for (const task of tasks) await steps(task);
   await selection();
 }
 

@@ -89,6 +89,7 @@ export const commands = {
       train: { kind: 'value', help: 'What is trained: head, scaling, bn, small or all (default).' },
       lr: { kind: 'value', help: 'Learning rate at its highest; default 0.01.' },
       schedule: { kind: 'value', help: 'How the learning rate falls: cosine (default), step or constant.' },
+      milestones: { kind: 'value', help: 'When the step schedule falls, as shares of the training; default 0.5,0.75.' },
       warmup: { kind: 'value', help: 'Steps in which the learning rate rises; default 0.' },
       momentum: { kind: 'value', help: 'Of SGD; default 0.9, with gsm 0.98.' },
       'weight-decay': { kind: 'value', help: 'Of weights; default 0, with gsm 5e-4.' },

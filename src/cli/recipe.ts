@@ -83,6 +83,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   'training.initial': 'initial',
   'training.train': 'train',
   'training.schedule': 'schedule',
+  'training.milestones': 'milestones',
   'training.warmup': 'warmup',
   'training.momentum': 'momentum',
   'training.weightDecay': 'weight-decay',
@@ -197,6 +198,7 @@ function trainingWords(args: Arguments) {
   const lr = parseNumber(args, 'lr');
   const warmup = parseCount(args, 'warmup');
   const schedule = args.value('schedule');
+  const milestones = args.value('milestones');
   const loss = args.value('loss') ?? (args.flag('distill') ? 'distill' : undefined);
   const train = args.value('train');
   const initial = args.value('initial');
@@ -206,6 +208,7 @@ function trainingWords(args: Arguments) {
     ...(rounds === undefined ? {} : { rounds }),
     ...(lr === undefined ? {} : { lr }),
     ...(schedule === undefined ? {} : { schedule }),
+    ...(milestones === undefined ? {} : { milestones: milestones.split(',').map(Number) }),
     ...(warmup === undefined ? {} : { warmup }),
     ...(loss === undefined ? {} : { loss }),
     ...(train === undefined ? {} : { train }),

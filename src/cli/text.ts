@@ -230,10 +230,12 @@ function sparsityLines({ weights, nonZero, cut, decayExponent, accuracy, saved, 
     layer.weights ? percent(1 - layer.nonZero / layer.weights) : '',
     layer.pruned ? '' : 'left alone',
   ]);
-  const of = (value: number | null): string => (value === null ? 'unknown' : percent(value));
   return [
     `${nonZero} of ${weights} weights are not zero: ${(weights / Math.max(1, nonZero)).toFixed(1)} times fewer.`,
-    `What was set to zero had ${(100 * cut).toPrecision(3)} % of the weights' norm ${decayExponent === null ? '' : ` (decay E = ${decayExponent.toFixed(1)})`}; accuracy ${of(accuracy.trained)} before, ${of(accuracy.masked)} after.`,
+    `What was set to zero had ${(100 * cut).toPrecision(3)} % of the weights' norm${decayExponent === null ? '' : ` (decay E = ${decayExponent.toFixed(1)})`}.`,
+    ...(accuracy.trained === null || accuracy.masked === null
+      ? []
+      : [`Accuracy ${percent(accuracy.trained)} before weights were set to zero, ${percent(accuracy.masked)} after.`]),
     saved === 'sparse'
       ? 'The file holds only what is not zero; a runtime makes the weights dense when it loads them, so the model is no faster.'
       : 'Zeros make neither the file smaller nor the model faster by themselves: the file holds them like any other number.',

@@ -104,10 +104,17 @@ describe('settings', () => {
   });
 
   it('say how to make a model sparse; momentum and decay go to the method that has its own', async () => {
-    const words = ['--momentum', '0.95', '--weight-decay', '0.001', '--epochs', '9'];
+    const words = ['--momentum', '0.95', '--weight-decay', '0.001', '--epochs', '9', '--milestones', '0.75,0.9'];
     const sparse = await loadSettings(parsed('prune', 'm.onnx', '--method', 'gsm', '--keep', '0.05', ...words));
     expect(sparse.settings.gsm).toMatchObject({ keep: 0.05, momentum: 0.95, weightDecay: 0.001 });
-    expect(sparse.settings.training).toMatchObject({ epochs: 9, momentum: 0.9, weightDecay: 0 });
+    expect(sparse.settings.training).toMatchObject({
+      epochs: 9,
+      momentum: 0.9,
+      weightDecay: 0,
+      milestones: [0.75, 0.9],
+    });
+    const wrong = loadSettings(parsed('prune', 'm.onnx', '--milestones', 'half'));
+    await expect(wrong).rejects.toMatchObject({ code: 'bad-usage' });
     const plain = await loadSettings(parsed('prune', 'm.onnx', '--method', 'fine-tune', ...words));
     expect(plain.settings.training).toMatchObject({ momentum: 0.95, weightDecay: 0.001 });
   });
