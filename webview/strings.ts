@@ -401,7 +401,10 @@ export const strings = {
         'Zeros alone make neither the file smaller nor the model faster: runtimes multiply by them like by any other number.',
       sparse:
         'The file holds only what is not zero. A runtime makes the weights dense when it loads them, so the model is no faster.',
+      compact:
+        'The model is smaller and faster by the channels that are gone; the other zeros are held and multiplied like any other number.',
     },
+    idle: (channels: string) => `${channels} channels in which no weight was left are gone.`,
     columns: { weights: 'Weights', nonZero: 'Not zero', sparsity: 'Sparsity', note: 'Note' },
     leftAlone: 'left alone',
   },
@@ -752,7 +755,10 @@ export const strings = {
         },
         weightDecay: { label: 'Weight decay', help: 'Instead of the training’s: it drives the others to zero.' },
         nesterov: { label: 'Nesterov momentum', help: '' },
-        save: { label: 'Zeros in the file', choices: { dense: 'Like any number', sparse: 'Left out' } },
+        save: {
+          label: 'Zeros in the file',
+          choices: { dense: 'Like any number', sparse: 'Left out', compact: 'Idle channels removed' },
+        },
         finish: { label: 'Epochs after the cut', help: 'Plain training with the zeros kept.' },
         ticket: {
           label: 'Take the zeros from',

@@ -70,7 +70,10 @@ export const commands = {
       },
       keep: { kind: 'value', help: 'Of gsm: the share of all weights that stay; default 0.1.' },
       'epochs-after': { kind: 'value', help: 'Of gsm: epochs of plain training after the cut, zeros kept; default 0.' },
-      save: { kind: 'value', help: 'Of gsm: dense (default), or sparse: a smaller file, no faster model.' },
+      save: {
+        kind: 'value',
+        help: 'Of gsm: dense (default); sparse: a smaller file, no faster model; or compact: without idle channels.',
+      },
       ticket: { kind: 'value', help: 'Of gsm: put the zeros of this pruned model into the weights to start with.' },
       followers: { kind: 'flag', help: 'ResRep also in residual chains, whose layers share a compactor.' },
       'no-refit': { kind: 'flag', help: 'Leave out the layer-by-layer refit of bases.' },

@@ -222,7 +222,16 @@ export function runText(run: RunResult, saved: { model: string; recipe: string }
 }
 
 /** How few weights are left, in all and in each layer, and what setting the others to zero cost. */
-function sparsityLines({ weights, nonZero, cut, decayExponent, accuracy, saved, layers }: SparsityReport): string[] {
+function sparsityLines({
+  weights,
+  nonZero,
+  cut,
+  decayExponent,
+  accuracy,
+  saved,
+  idleChannels,
+  layers,
+}: SparsityReport): string[] {
   const rows = layers.map((layer) => [
     layer.layer,
     count(layer.weights),
@@ -236,9 +245,11 @@ function sparsityLines({ weights, nonZero, cut, decayExponent, accuracy, saved, 
     ...(accuracy.trained === null || accuracy.masked === null
       ? []
       : [`Accuracy ${percent(accuracy.trained)} before weights were set to zero, ${percent(accuracy.masked)} after.`]),
-    saved === 'sparse'
-      ? 'The file holds only what is not zero; a runtime makes the weights dense when it loads them, so the model is no faster.'
-      : 'Zeros make neither the file smaller nor the model faster by themselves: the file holds them like any other number.',
+    saved === 'compact'
+      ? `${idleChannels ?? 0} channels in which no weight was left are gone: smaller and faster by that much; the other zeros are held like any other number.`
+      : saved === 'sparse'
+        ? 'The file holds only what is not zero; a runtime makes the weights dense when it loads them, so the model is no faster.'
+        : 'Zeros make neither the file smaller nor the model faster by themselves: the file holds them like any other number.',
     '',
     table(['layer', 'weights', 'not zero', 'sparsity', ''], rows, [1, 2, 3]),
     '',

@@ -9,12 +9,13 @@ import { SPARSE_IR_VERSION, withSparseInitializers } from '../formats/onnx/spars
 import type { Graph } from '../graph/graph';
 import type { SparsityReport, TrainingReport } from '../protocol/plan';
 import type { RequestContext } from '../protocol/rpc';
+import { compact } from './compact';
 import { type Decomposed, untouched } from './decompose';
 import type { Inputs } from './inputs';
 import { projectPlan } from './projection';
 import { accuracyOf, type Pruned, type Round, startOf, withGraph } from './prunedModel';
 import { type Scene, within } from './scene';
-import { decayOf, sparseRule, sparsityReport, sparsityWarnings } from './sparsity';
+import { decayOf, sparseRule, sparsityLayers, sparsityReport, sparsityWarnings } from './sparsity';
 import { keptWeights, masked, ticketWeights } from './ticket';
 import { joinedTraining, type Trained, type TrainingRequest, trainPruned } from './train';
 import { stepsPerEpoch } from './trainingData';
@@ -68,20 +69,18 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
     evaluation && (await accuracyOf(graph, scene, evaluation, context));
   const part: Part = { request, inputs, layers: from.layers, accuracy };
   const saved = howToSave(settings, from.model.metadata.irVersion);
-  const pruned = (start: Decomposed, { reference, graph }: Trained, found: Found): Pruned => {
-    const decomposed = withGraph(start, graph);
-    const isSparse = saved === 'sparse';
-    return {
-      from,
-      projection,
-      decomposed,
-      reference,
-      checks: [],
-      training: found.training,
-      sparsity: { ...found.sparsity, saved },
-      ...(isSparse ? { stored: withSparseInitializers(graph, new Set(found.ranked)) } : {}),
-      warnings: [...found.warnings, ...(saved === settings.gsm.save ? [] : [TOO_OLD])],
-    };
+  const pruned = async (start: Decomposed, { reference, graph }: Trained, found: Found): Promise<Pruned> => {
+    const { training, ranked } = found;
+    const sparsity = { ...found.sparsity, saved };
+    const warnings = [...found.warnings, ...(saved === settings.gsm.save ? [] : [TOO_OLD])];
+    const whole = { from, projection, decomposed: withGraph(start, graph), reference, checks: [], training };
+    if (saved === 'compact') {
+      const { removed, ...smaller } = await compact(from, graph, settings.seed);
+      const layers = sparsityLayers(smaller.decomposed.graph, new Set(ranked));
+      return { ...whole, ...smaller, sparsity: { ...sparsity, layers, idleChannels: removed }, warnings };
+    }
+    const stored = saved === 'sparse' ? withSparseInitializers(graph, new Set(ranked)) : graph;
+    return { ...whole, sparsity, stored, warnings };
   };
   const { ticket, finish } = settings.gsm;
   if (ticket !== undefined) {

@@ -70,11 +70,15 @@ export function sparsityReport(
     ...rest
   }: Omit<Masked, 'tensors'> & Pick<SparsityReport, 'decayExponent' | 'accuracy' | 'saved'>,
 ): SparsityReport {
-  const layers = layerSparsity(
+  return { weights, nonZero: kept, cut, layers: sparsityLayers(graph, ranked), ...rest };
+}
+
+/** @param ranked names of the stored tensors whose weights could become zero */
+export function sparsityLayers(graph: Graph, ranked: ReadonlySet<string>): LayerSparsity[] {
+  return layerSparsity(
     findLayers(graph).filter(({ path }) => path.length === 0),
     (weight) => ranked.has(weight),
   );
-  return { weights, nonZero: kept, cut, layers, ...rest };
 }
 
 /** What is worth knowing of the result beside its figures. */

@@ -132,7 +132,9 @@ export interface SparsityReport {
   /** Accuracy on the evaluation images before weights were set to zero, and right after; null where not measured. */
   readonly accuracy: { readonly trained: number | null; readonly masked: number | null };
   /** How the file holds the zeros. */
-  readonly saved: 'dense' | 'sparse';
+  readonly saved: 'dense' | 'sparse' | 'compact';
+  /** Channels that were taken out as no weight was left in them; absent where none were looked for. */
+  readonly idleChannels?: number;
   /** In graph order. */
   readonly layers: readonly LayerSparsity[];
 }

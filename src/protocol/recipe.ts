@@ -199,10 +199,10 @@ export const gsmOptionsSchema = z
       .describe('Instead of the training’s: it is what drives weights to zero that take no gradient.'),
     nesterov: z.boolean().default(false).describe('Nesterov’s form of the momentum.'),
     save: z
-      .enum(['dense', 'sparse'])
+      .enum(['dense', 'sparse', 'compact'])
       .default('dense')
       .describe(
-        'How the file holds the zeros. dense: like any other number, no smaller. sparse: only what is not zero, as sparse initializers; the file is smaller, but a runtime makes the weights dense when it loads them, so the model is not faster.',
+        'How the file holds the zeros. dense: like any other number, no smaller. sparse: only what is not zero, as sparse initializers; the file is smaller, but a runtime makes the weights dense when it loads them, so the model is not faster. compact: without the channels in which no weight is left, which makes the model smaller and faster as far as there are such channels.',
       ),
     finish: z
       .int()

@@ -199,6 +199,18 @@ test('saved sparse, the file is smaller and computes the same; its totals stay',
   expect(sparse.verification.every(({ passed }) => passed)).toBe(true);
 });
 
+test('saved compact, the channels are gone in which nothing is left, and the model computes the same', async () => {
+  const gsm = { keep: 0.03, momentum: 0.98, weightDecay: 0.04 };
+  const dense = await run({ with: { gsm } });
+  const compact = await run({ with: { gsm: { ...gsm, save: 'compact' } } });
+  expect(compact.sparsity?.idleChannels).toBeGreaterThan(0);
+  expect(compact.after.params).toBeLessThan(dense.after.params);
+  expect(compact.after.macs ?? 0).toBeLessThan(dense.after.macs ?? 0);
+  expect(compact.layers.some(({ action }) => action === 'narrow')).toBe(true);
+  expect(compact.after.accuracy?.accuracy).toBe(dense.after.accuracy?.accuracy);
+  expect(compact.verification.every(({ passed }) => passed)).toBe(true);
+});
+
 describe('a lottery ticket', () => {
   async function winner(): Promise<string> {
     const { candidate } = await run();

@@ -26,7 +26,14 @@ export function sparsityResult(report: SparsityReport): TemplateResult {
 }
 
 /** "4,437 of 266,200 weights are left: 60× fewer. What was set to zero had …" */
-export function sparsitySentences({ weights, nonZero, cut, decayExponent, accuracy }: SparsityReport): string {
+export function sparsitySentences({
+  weights,
+  nonZero,
+  cut,
+  decayExponent,
+  accuracy,
+  idleChannels,
+}: SparsityReport): string {
   const text = strings.sparsity;
   const { trained, masked } = accuracy;
   return [
@@ -35,6 +42,7 @@ export function sparsitySentences({ weights, nonZero, cut, decayExponent, accura
     trained === null || masked === null
       ? ''
       : text.accuracy(percent(trained), percent(masked), points(trained, masked)),
+    idleChannels === undefined ? '' : text.idle(exact(idleChannels)),
   ]
     .filter(Boolean)
     .join(' ');
