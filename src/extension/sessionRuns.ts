@@ -232,7 +232,11 @@ export class SessionRuns {
     let shownAt = 0;
     let curveAt = 0;
     let phase = '';
-    return (progress) => {
+    let compaction: NonNullable<Progress['training']>['compaction'];
+    return (said) => {
+      // It comes only when it has changed, and stays on screen until then.
+      compaction = said.training?.compaction ?? compaction;
+      const progress = said.training && compaction ? { ...said, training: { ...said.training, compaction } } : said;
       const { run } = this.host.state;
       const now = Date.now();
       if (run.kind !== 'running') return;

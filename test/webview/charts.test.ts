@@ -1,6 +1,7 @@
 /** Charts as SVG text: golden files for a reviewer's eye, and laws that hold for any number of items. */
 import { describe, expect, test } from 'vitest';
 import { type BarItem, itemsPerBar, stackedBars } from '../../webview/charts/bars';
+import { budgetChart, budgetHeight } from '../../webview/charts/budget';
 import { channelOrder, channelsChart } from '../../webview/charts/channels';
 import { confusionChart, confusionHeight, topConfusions } from '../../webview/charts/confusion';
 import { importanceChart } from '../../webview/charts/importance';
@@ -288,6 +289,16 @@ describe('channels', () => {
     const { text } = channels(4096, true);
     expect(text.match(/<rect/g)?.length).toBeLessThan(300);
   });
+});
+
+test('budget: what is left against the target', async () => {
+  const size = { width: 420, height: budgetHeight };
+  const chart = (now: number) =>
+    renderChart(budgetChart({ ...size, now, target: 19.1e6, whole: 40.6e6, format: count }), size);
+  await expect(chart(31.2e6)).toMatchFileSnapshot('golden/budget.svg');
+  const widths = [40.6e6, 20.3e6, 0].map((now) => Number(/class="kept"[^>]*width="([\d.]+)"/.exec(chart(now))?.[1]));
+  expect(widths[1] / widths[0]).toBeCloseTo(0.5, 2);
+  expect(widths[2]).toBe(1);
 });
 
 test('sparsity: bars as long as the share that is left, with their numbers', async () => {

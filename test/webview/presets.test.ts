@@ -22,6 +22,20 @@ test('every preset is valid, keeps what it does not speak of, and is recognized 
   }
 });
 
+test('the presets of ResRep bring their schedule and its training', () => {
+  const of = settingsSchema.parse({ ...settings, method: 'resrep' });
+  const epochs = presetsOf('resrep').map((preset) => {
+    const changed = settingsSchema.parse({ ...of, ...withPreset(of, preset) });
+    expect(isPreset(changed, preset)).toBe(true);
+    return [changed.resrep.preset, changed.training?.epochs];
+  });
+  expect(epochs).toEqual([
+    ['short', 12],
+    ['cifar', 480],
+    ['imagenet', 180],
+  ]);
+});
+
 test('a method without presets has none', () => {
   expect(presetsOf('basis')).toEqual([]);
 });

@@ -210,6 +210,29 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     await page.close();
   });
 
+  test('rows that are pulled to zero are shown while they are, and in the results', async () => {
+    const page = await open({ view: 'editor', scenario: 'compacting', height: 1500 });
+    const section = page.locator('section.compaction');
+    await section.getByText('the accuracy falls').waitFor();
+    await section.locator('svg').nth(1).waitFor();
+    await page.screenshot({ path: path.join(screenshots, 'compacting.png') });
+    expect(await violations(page)).toEqual([]);
+    await page.close();
+    const after = await open({ view: 'editor', scenario: 'compacted', height: 2200 });
+    await after.getByRole('tab', { name: 'Results' }).click();
+    await after.getByText('the cut changed nothing').waitFor();
+    await after.screenshot({ path: path.join(screenshots, 'compacted.png') });
+    expect(await violations(after)).toEqual([]);
+    await after.close();
+    const panel = await open({ view: 'panel', scenario: 'compacting', height: 1500 });
+    await panel.locator('#preset').selectOption('resrep-cifar');
+    const [change] = await requests(panel, 'change');
+    expect(JSON.stringify(change)).toContain('"epochs":480');
+    await panel.screenshot({ path: path.join(screenshots, 'compacting-panel.png') });
+    await panel.close();
+    expect(complaints).toEqual([]);
+  });
+
   test('a preset fills in the options and the training', async () => {
     const page = await open({ view: 'panel', scenario: 'sparse', height: 1700 });
     await page.locator('#preset').selectOption('lenet');

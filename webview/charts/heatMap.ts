@@ -25,6 +25,10 @@ export interface HeatMapProps {
   /** Shown on hover. */
   readonly describe: (row: HeatRow) => string;
   readonly onPick?: (index: number) => void;
+  /** The step of a value's colour, where it is not that of its logarithm among all. */
+  readonly levelOf?: (value: number) => number;
+  /** Words below the two ends of the rows; of bases when left out. */
+  readonly ends?: readonly [string, string];
 }
 
 /** Steps of the colour; see charts/styles.ts. */
@@ -76,8 +80,8 @@ export function heatMap(props: HeatMapProps): SVGTemplateResult {
   const everyLabel = Math.ceil(labelHeight / step);
   // 7 pixels a letter fit 11 px text.
   const letters = Math.floor((area.left - 8) / 6.4);
-  const { levels, waiting, cuts } = paths(rows, area, step);
-  const { selected } = props;
+  const { levels, waiting, cuts } = paths(rows, area, step, props.levelOf);
+  const { selected, ends = [strings.heatMap.first, strings.heatMap.last] } = props;
   return svg`
     ${waiting === '' ? nothing : svg`<path class="heat-waiting" d=${waiting}></path>`}
     ${levels.map((d, level) => (d === '' ? nothing : svg`<path class=${`heat-${level}`} d=${d}></path>`))}
@@ -106,8 +110,8 @@ export function heatMap(props: HeatMapProps): SVGTemplateResult {
             height=${px(Math.max(3, step + 1))}></rect>`
     }
     <line class="axis" x1=${area.left} x2=${px(area.right)} y1=${area.bottom} y2=${area.bottom}></line>
-    <text x=${area.left} y=${height - 6}>${strings.heatMap.first}</text>
-    <text class="end" x=${px(area.right)} y=${height - 6}>${strings.heatMap.last}</text>`;
+    <text x=${area.left} y=${height - 6}>${ends[0]}</text>
+    <text class="end" x=${px(area.right)} y=${height - 6}>${ends[1]}</text>`;
 }
 
 function heatArea(size: { width: number; height: number }): Area {
@@ -115,8 +119,14 @@ function heatArea(size: { width: number; height: number }): Area {
 }
 
 /** One path per colour instead of a rectangle per cell: five hundred layers are drawn as fast as five. */
-function paths(rows: readonly HeatRow[], { left, right, top }: Area, step: number) {
+function paths(
+  rows: readonly HeatRow[],
+  { left, right, top }: Area,
+  step: number,
+  given: ((value: number) => number) | undefined,
+) {
   const range = heatRange(rows);
+  const levelOf = given ?? ((value: number) => (range === null ? 0 : heatLevel(value, range)));
   const levels = Array.from({ length: heatLevels }, (): string[] => []);
   const waiting: string[] = [];
   const cuts: string[] = [];
@@ -133,9 +143,9 @@ function paths(rows: readonly HeatRow[], { left, right, top }: Area, step: numbe
     }
     const count = Math.max(1, cells.length);
     for (let start = 0; start < cells.length; ) {
-      const level = range === null ? 0 : heatLevel(cells[start], range);
+      const level = levelOf(cells[start]);
       let end = start + 1;
-      while (end < cells.length && (range === null ? 0 : heatLevel(cells[end], range)) === level) end++;
+      while (end < cells.length && levelOf(cells[end]) === level) end++;
       levels[level].push(box(start / count, end / count, y));
       start = end;
     }

@@ -13,6 +13,7 @@ import { baseStyles, controlStyles } from '../styles';
 import { header, headerStyles } from './header';
 import './layerDetail';
 import './layerTable';
+import { compactionProgress, compactionStyles } from './compaction';
 import { blank, errorNotice, notice, noticeStyles } from './notices';
 import { Overview, overviewStyles } from './overview';
 import { progressStyles, runButtons, runProgress } from './progress';
@@ -36,6 +37,7 @@ export class EspalierEditor extends LitElement {
     progressStyles,
     resultsStyles,
     runCardStyles,
+    compactionStyles,
     sensitivityStyles,
     shapesFormStyles,
     css`
@@ -212,9 +214,11 @@ export class EspalierEditor extends LitElement {
 
   private running(run: Parameters<typeof runProgress>[0]): TemplateResult {
     const { curve } = this.session.state;
+    const compaction = run.progress.training?.compaction;
     return html`
       <div class="running">${runProgress(run, { details: true })}<div class="buttons">${runButtons(this.session, run)}</div></div>
-      ${curve === null ? nothing : trainingChart(this.session, curve)}`;
+      ${curve === null ? nothing : trainingChart(this.session, curve)}
+      ${compaction === undefined ? nothing : compactionProgress(compaction)}`;
   }
 
   private layers(): TemplateResult {

@@ -12,6 +12,7 @@ import { icons } from '../controls/icons';
 import { elapsed } from '../format';
 import type { Session } from '../session';
 import { strings } from '../strings';
+import { compactionResult } from './compaction';
 import { blank, errorNotice, notice } from './notices';
 import {
   confusionMatrixTable,
@@ -106,6 +107,7 @@ export function results(session: Session): TemplateResult {
         ${checks(result.verification)} ${warnings(result)}
       </section>
       ${trainingResult(session, result)}
+      ${result.training?.compaction === undefined ? nothing : compactionResult(result.training.compaction)}
       ${result.sparsity === undefined ? nothing : sparsityResult(result.sparsity)}
       ${layers(result)}
       ${result.layerLatency.length === 0 ? nothing : latency(result)}

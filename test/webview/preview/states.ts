@@ -2,7 +2,14 @@
 
 import { seededRandom } from '../../../src/linalg/random';
 import type { AccuracyFacts, DatasetFacts, LatencyFacts, ModelFacts } from '../../../src/protocol/facts';
-import type { LayerSparsity, Projection, RunResult, SparsityReport, TrainingReport } from '../../../src/protocol/plan';
+import type {
+  CompactionReport,
+  LayerSparsity,
+  Projection,
+  RunResult,
+  SparsityReport,
+  TrainingReport,
+} from '../../../src/protocol/plan';
 import { type PruneSettings, settingsSchema, trainingSchema } from '../../../src/protocol/recipe';
 import type { RunSummary, TrainingCurve } from '../../../src/protocol/runs';
 import type { SessionState } from '../../../src/protocol/view';
@@ -276,6 +283,49 @@ function done(base: SessionState): SessionState {
   };
 }
 
+/** Rows of compactors behind every third layer, some of them masked and on their way to zero. @param done share of the way */
+function compactionOf({ layers }: ModelFacts, done: number): CompactionReport {
+  const random = seededRandom(3);
+  const found = layers
+    .filter((_, i) => i % 3 === 1)
+    .map(({ name, weight }, i) => {
+      const rows = weight.shape[0];
+      const masked = Math.round(rows * (0.25 + 0.06 * (i % 8)));
+      const norms = Array.from({ length: rows }, (_, row) =>
+        row < masked ? Math.max(0, 0.9 - done * (0.9 + 0.3 * random.uniform())) : 0.75 + 0.2 * random.uniform(),
+      );
+      return { layer: name, rows, masked, norms };
+    });
+  const masked = found.reduce((sum, layer) => sum + layer.masked, 0);
+  const whole = layers.reduce((sum, { macs }) => sum + (macs ?? 0), 0);
+  const report = { layers: found, masked, macs: 0.52 * whole, target: 0.47 * whole, whole, reached: null };
+  return {
+    ...report,
+    cut: masked,
+    vanished: masked,
+    largest: 0,
+    ...(done < 1 ? {} : { macs: 0.468 * whole, reached: 640 }),
+  };
+}
+
+/** Settings of ResRep. */
+function compacting(base: SessionState): SessionState {
+  const { facts, run, settings } = base;
+  const now = run.kind === 'running' ? run.progress.training : undefined;
+  return {
+    ...base,
+    settings: settings && {
+      ...settings,
+      method: 'resrep',
+      training: trainingSchema.parse({ epochs: 12, weightDecay: 1e-4 }),
+    },
+    run:
+      run.kind === 'running' && now && facts
+        ? { ...run, progress: { ...run.progress, training: { ...now, compaction: compactionOf(facts, 0.4) } } }
+        : run,
+  };
+}
+
 /** Settings of global sparse momentum, with a training that is too short. */
 function sparse(base: SessionState): SessionState {
   const { run } = base;
@@ -448,6 +498,21 @@ export const scenarios = {
         curve: trained,
         runs,
         run: run.kind === 'done' ? { ...run, result: { ...run.result, training: report(trained) } } : run,
+      };
+    },
+  },
+  /** Channels that go by training: while it trains, and its results. */
+  compacting: { state: (base) => compacting(training(base)) },
+  compacted: {
+    state: (base): SessionState => {
+      const trained = curve(1);
+      const { run } = done(channels(base));
+      const compaction = base.facts ? compactionOf(base.facts, 1) : undefined;
+      const trainingReport = { ...report(trained), compaction };
+      return {
+        ...compacting(base),
+        curve: trained,
+        run: run.kind === 'done' ? { ...run, result: { ...run.result, training: trainingReport } } : run,
       };
     },
   },
