@@ -885,7 +885,7 @@ export function resRepTooShort({
   const enough =
     lambda === null
       ? 'Train for more epochs, or mask more rows at a time (resrep.rowsPerRefresh).'
-      : `Train for more epochs, or set resrep.maskedLambda to ${lambda.toPrecision(2)} or more; the preset short does so by itself.`;
+      : `Train for more epochs, or set resrep.maskedLambda to ${lambda.toPrecision(2)} or more; the schedule short does so by itself.`;
   return new UserError(
     'resrep-too-short',
     `The training is too short for masked rows to reach zero: after the last of them is masked, at about step ${masked} of ${steps}, a norm of 1 falls by ${reach.toPrecision(2)}, and ${needed} are needed.`,

@@ -780,7 +780,7 @@ export const strings = {
       help: 'Puts a small matrix behind each layer and trains until its unneeded rows are zero; then these channels go, and the network computes the same without them. Needs images and a training.',
       first: ['followers', 'minRows', 'lambda', 'rowsPerRefresh'],
       options: {
-        preset: {
+        schedule: {
           label: 'Schedule',
           help: 'What the options left out below are.',
           choices: {

@@ -22,7 +22,8 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
   const method = args.value('method') ?? preset?.method ?? start.method ?? 'basis';
   const words = overrides(args, path.dirname(model), method);
   // ResRep is a training: without one of its own it has that of its preset.
-  const own = preset?.training ?? (method === 'resrep' ? resRepTrainings[start.resrep?.preset ?? 'short'] : undefined);
+  const own =
+    preset?.training ?? (method === 'resrep' ? resRepTrainings[start.resrep?.schedule ?? 'short'] : undefined);
   const merged = {
     ...start,
     ...words,

@@ -63,7 +63,7 @@ export interface Scene {
 
 /** The training that the settings ask for; null when they ask for none. */
 export function trainingOf({ method, training, resrep }: PruneSettings): TrainingSettings | null {
-  if (method === 'resrep') return resRepTraining(resrep.preset, training);
+  if (method === 'resrep') return resRepTraining(resrep.schedule, training);
   return training && training.epochs > 0 ? training : null;
 }
 

@@ -47,16 +47,16 @@ export const presets: readonly Preset[] = [
   {
     name: 'resrep-short',
     description: 'ResRep in 12 epochs: masking and its strength follow from the number of steps.',
-    settings: { method: 'resrep', resrep: { preset: 'short' }, training: resRepTrainings.short },
+    settings: { method: 'resrep', resrep: { schedule: 'short' }, training: resRepTrainings.short },
   },
   {
     name: 'resrep-cifar',
     description: 'As published for ResNet-56 on CIFAR-10 (ResRep, 2021): 480 epochs of 781 steps.',
-    settings: { method: 'resrep', resrep: { preset: 'cifar' }, training: resRepTrainings.cifar },
+    settings: { method: 'resrep', resrep: { schedule: 'cifar' }, training: resRepTrainings.cifar },
   },
   {
     name: 'resrep-imagenet',
     description: 'As published for ResNet-50 on ImageNet (ResRep, 2021): 180 epochs in batches of 256.',
-    settings: { method: 'resrep', resrep: { preset: 'imagenet' }, training: resRepTrainings.imagenet },
+    settings: { method: 'resrep', resrep: { schedule: 'imagenet' }, training: resRepTrainings.imagenet },
   },
 ];

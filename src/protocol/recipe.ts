@@ -222,7 +222,7 @@ export const gsmOptionsSchema = z
 
 export const resRepOptionsSchema = z
   .object({
-    preset: z
+    schedule: z
       .enum(['short', 'cifar', 'imagenet'])
       .default('short')
       .describe(

@@ -14,15 +14,18 @@ const PUBLISHED: TrainingWords = {
   batchNorm: 'train',
 };
 
-export const resRepTrainings: Readonly<Record<ResRepOptions['preset'], TrainingWords>> = {
+export const resRepTrainings: Readonly<Record<ResRepOptions['schedule'], TrainingWords>> = {
   short: { epochs: 12, batch: 64, lr: 0.01, weightDecay: 1e-4 },
   cifar: { ...PUBLISHED, epochs: 480, batch: 64 },
   imagenet: { ...PUBLISHED, epochs: 180, batch: 256 },
 };
 
 /** ResRep prunes by training: settings that ask for none get that of the preset. */
-export function resRepTraining(preset: ResRepOptions['preset'], given: TrainingSettings | undefined): TrainingSettings {
+export function resRepTraining(
+  schedule: ResRepOptions['schedule'],
+  given: TrainingSettings | undefined,
+): TrainingSettings {
   if (given && given.epochs > 0) return given;
-  const words = resRepTrainings[preset];
+  const words = resRepTrainings[schedule];
   return given ? { ...given, epochs: words.epochs as number } : trainingSchema.parse(words);
 }

@@ -94,7 +94,7 @@ test('learns from the original alone where there are no labels to use', async ()
 });
 
 test('a schedule too short for rows to reach zero is refused with a figure that is enough', async () => {
-  settings = { ...settings, resrep: { preset: 'cifar', warmupSteps: 20, interval: 2 } };
+  settings = { ...settings, resrep: { schedule: 'cifar', warmupSteps: 20, interval: 2 } };
   const error = await run().catch((found) => found);
   expect(error).toMatchObject({ code: 'resrep-too-short' });
   const enough = Number(/maskedLambda to ([\d.e-]+)/.exec(error.hint)?.[1]);
@@ -104,7 +104,7 @@ test('a schedule too short for rows to reach zero is refused with a figure that 
 });
 
 test('rows that have not vanished stay, or go with the difference that makes', async () => {
-  const short = { preset: 'cifar', warmupSteps: 20, interval: 2, unchecked: true } as const;
+  const short = { schedule: 'cifar', warmupSteps: 20, interval: 2, unchecked: true } as const;
   settings = { ...settings, resrep: short };
   const kept = await run();
   expect(kept.training?.compaction).toMatchObject({ cut: 0, vanished: 0 });

@@ -236,7 +236,7 @@ describe('the schedule', () => {
 
   test('is the published one for hundreds of epochs', () => {
     const steps = 480 * 782;
-    const options = resRepOptionsSchema.parse({ preset: 'cifar' });
+    const options = resRepOptionsSchema.parse({ schedule: 'cifar' });
     const found = compactionSchedule(options, { steps, stepsPerEpoch: 782, rows: 350, rate: cosine(steps) });
     expect(found).toMatchObject({ lambda: 1e-4, maskedLambda: 1e-4, warmupSteps: 3910, interval: 200 });
     expect(found).toMatchObject({ rowsPerRefresh: 4, momentum: 0.99 });

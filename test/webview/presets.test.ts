@@ -27,7 +27,7 @@ test('the presets of ResRep bring their schedule and its training', () => {
   const epochs = presetsOf('resrep').map((preset) => {
     const changed = settingsSchema.parse({ ...of, ...withPreset(of, preset) });
     expect(isPreset(changed, preset)).toBe(true);
-    return [changed.resrep.preset, changed.training?.epochs];
+    return [changed.resrep.schedule, changed.training?.epochs];
   });
   expect(epochs).toEqual([
     ['short', 12],

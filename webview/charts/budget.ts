@@ -25,6 +25,6 @@ export function budgetChart({ now, target, whole, format, ...size }: BudgetProps
   return svg`
     <rect class="cut" x=${area.left} y=${area.top} width=${px(area.right - area.left)} height=${px(area.bottom - area.top)}></rect>
     <rect class="kept" x=${area.left} y=${area.top} width=${px(Math.max(1, x(now) - area.left))} height=${px(area.bottom - area.top)}></rect>
-    <line class="mark" x1=${px(x(target))} x2=${px(x(target))} y1="0" y2=${px(area.bottom + 4)}></line>
+    <line class="break-even" x1=${px(x(target))} x2=${px(x(target))} y1="0" y2=${px(area.bottom + 4)}></line>
     <text class=${isLate ? 'end' : ''} x=${px(x(target) + (isLate ? 4 : -4))} y=${base}>${format(target)}</text>`;
 }

@@ -59,7 +59,7 @@ export function normLevel(norm: number): number {
 
 const budgetLegend: readonly LegendItem[] = [
   { label: text.left, part: 'kept', kind: 'area' },
-  { label: text.target, part: 'mark', kind: 'line' },
+  { label: text.target, part: 'break-even', kind: 'line' },
 ];
 
 const heatLegend: readonly LegendItem[] = [

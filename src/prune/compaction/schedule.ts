@@ -44,8 +44,8 @@ export interface ScheduledRun {
 }
 
 export function compactionSchedule(options: ResRepOptions, run: ScheduledRun): CompactionSchedule {
-  const { momentum, preset } = options;
-  const isShort = preset === 'short';
+  const { momentum, schedule } = options;
+  const isShort = schedule === 'short';
   const warmupSteps =
     options.warmupSteps ??
     (isShort ? Math.round(SHORT_WARMUP * run.steps) : PUBLISHED.epochsBefore * run.stepsPerEpoch);
