@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { trainingNeeded } from '../errors';
 import { SPARSE_IR_VERSION, withSparseInitializers } from '../formats/onnx/sparse';
 import type { Graph } from '../graph/graph';
-import type { SparsityReport, TrainingReport } from '../protocol/plan';
+import type { SparsityReport, TrainingProgress, TrainingReport } from '../protocol/plan';
 import type { RequestContext } from '../protocol/rpc';
 import { compact } from './compact';
 import { type Decomposed, untouched } from './decompose';
@@ -88,10 +88,15 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
     const { trained, ...found } = await ticketTraining(part, kept, context);
     return pruned(start, trained, found);
   }
+  const perEpoch = stepsPerEpoch(inputs, training);
+  const spans = [
+    { epochsBefore: 0, epochsAfter: finish, perEpoch },
+    { epochsBefore: training.epochs, epochsAfter: 0, perEpoch },
+  ];
   const done = finish > 0 ? stages.finished<Found>(name) : null;
   const sparse: Sparse = done
     ? { ...done.report, graph: (await tools.models.withShapes(done.path, settings.shapes)).model.graph }
-    : await sparseTraining(part, finish > 0 ? within(context, [0, BEFORE_CUT]) : context);
+    : await sparseTraining(part, among(finish > 0 ? within(context, [0, BEFORE_CUT]) : context, spans[0]));
   if (finish === 0 && sparse.trained) return pruned(start, sparse.trained, sparse);
   if (!done) {
     const { graph, trained, ...found } = sparse;
@@ -106,7 +111,7 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
       part: `${name}/finish`,
       kept: keptWeights(sparse.graph, new Set(sparse.ranked)),
     },
-    within(context, [BEFORE_CUT, 1]),
+    among(within(context, [BEFORE_CUT, 1]), spans[1]),
   );
   return pruned(decomposed, last, { ...sparse, training: joinedTraining(sparse.training, last.report) });
 }
@@ -115,6 +120,32 @@ const TOO_OLD = `The file is not smaller: sparse tensors can be stored from IR v
 
 function howToSave({ gsm }: Round['settings'], irVersion: number): SparsityReport['saved'] {
   return gsm.save === 'sparse' && irVersion < SPARSE_IR_VERSION ? 'dense' : gsm.save;
+}
+
+interface Span {
+  readonly epochsBefore: number;
+  readonly epochsAfter: number;
+  readonly perEpoch: number;
+}
+
+/** Progress of one of two trainings as part of both: one curve, whose steps go on. */
+function among({ signal, progress }: RequestContext, { epochsBefore, epochsAfter, perEpoch }: Span): RequestContext {
+  const amongAll = (now: TrainingProgress): TrainingProgress => {
+    const more = epochsAfter * perEpoch;
+    const left = now.secondsLeft !== null && now.step < now.steps ? now.secondsLeft / (now.steps - now.step) : 0;
+    return {
+      ...now,
+      step: now.step + epochsBefore * perEpoch,
+      steps: now.steps + epochsBefore * perEpoch + more,
+      epoch: now.epoch + epochsBefore,
+      epochs: now.epochs + epochsBefore + epochsAfter,
+      secondsLeft: now.secondsLeft === null ? null : now.secondsLeft + left * more,
+    };
+  };
+  return {
+    signal,
+    progress: (now) => progress({ ...now, ...(now.training ? { training: amongAll(now.training) } : {}) }),
+  };
 }
 
 /** Training in which most weights decay, and their cut. */

@@ -63,7 +63,7 @@ export async function trainingTime(
       const loss = transfer ? 'distill' : withLoss(settings, training).loss;
       parts.push({
         time: await measured(decomposed, { ...training, loss }, sparse),
-        times: sparse ? 1 : training.rounds,
+        times: timesOf(settings, training),
       });
     }
     const main = parts.at(-1)?.time;
@@ -72,10 +72,16 @@ export async function trainingTime(
     return {
       ...main,
       seconds: parts.reduce((sum, { time, times }) => sum + times * time.seconds, 0),
-      steps: parts.reduce((sum, { time, times }) => sum + times * time.steps, 0),
+      steps: Math.round(parts.reduce((sum, { time, times }) => sum + times * time.steps, 0)),
       ...(warning ? { warning } : {}),
     };
   } finally {
     await inputs.close();
   }
+}
+
+/** How often the epochs of a training come: in rounds, or with those after the cut of weights. */
+function timesOf({ method, gsm }: PruneSettings, { rounds, epochs }: TrainingSettings): number {
+  if (method !== 'gsm') return rounds;
+  return gsm.ticket === undefined ? 1 + gsm.finish / epochs : 1;
 }

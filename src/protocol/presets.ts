@@ -15,7 +15,7 @@ export const presets: readonly Preset[] = [
     description: 'As published for LeNet on MNIST (GSM, 2019): 280 epochs of 234 steps; keeps a sixtieth.',
     settings: {
       method: 'gsm',
-      gsm: { keep: 1 / 60, momentum: 0.99, weightDecay: 5e-4, nesterov: false },
+      gsm: { keep: 1 / 60, momentum: 0.99, weightDecay: 5e-4, nesterov: false, finish: 0 },
       training: {
         epochs: 280,
         lr: 0.01,
@@ -31,17 +31,18 @@ export const presets: readonly Preset[] = [
     description: 'As published for ResNet-56 on CIFAR-10 (GSM, 2019): 600 epochs of 781 steps; keeps a tenth.',
     settings: {
       method: 'gsm',
-      gsm: { keep: 0.1, momentum: 0.98, weightDecay: 1e-4, nesterov: false },
+      gsm: { keep: 0.1, momentum: 0.98, weightDecay: 1e-4, nesterov: false, finish: 0 },
       training: { epochs: 600, lr: 0.005, schedule: 'step', milestones: [2 / 3, 5 / 6], warmup: 3905, batch: 64 },
     },
   },
   {
     name: 'short',
-    description: 'Stronger decay for a training of about 3,000 steps; for a first look at what a model can lose.',
+    description:
+      'A stronger decay in larger batches, and some epochs with the zeros kept: for a first look at what a model can lose, from 20,000 images on.',
     settings: {
       method: 'gsm',
-      gsm: { keep: 0.1, momentum: 0.99, weightDecay: 1e-3, nesterov: false },
-      training: { epochs: 10, lr: 0.05, schedule: 'cosine', warmup: 100, batch: 64 },
+      gsm: { keep: 0.1, momentum: 0.99, weightDecay: 1e-3, nesterov: false, finish: 5 },
+      training: { epochs: 45, lr: 0.03, schedule: 'step', milestones: [0.75, 0.9], warmup: 300, batch: 256 },
     },
   },
   {

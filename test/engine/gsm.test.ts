@@ -91,6 +91,12 @@ describe('a training that is too short for its decay', () => {
     expect(at('check')).toBeLessThan(at('train'));
   });
 
+  test('takes its epochs after the cut into account when its time is measured', async () => {
+    const context = { signal: new AbortController().signal, progress: () => undefined };
+    const { steps } = await service.handlers.trainingTime(request({ gsm: { ...gsm, finish: 4 } }), context);
+    expect(steps).toBe(340);
+  });
+
   test('says so when its time is measured', async () => {
     const context = { signal: new AbortController().signal, progress: () => undefined };
     const time = (more?: Partial<SettingsInput>) => service.handlers.trainingTime(request(more), context);
@@ -172,13 +178,15 @@ describe('training on after the cut', () => {
   test('cancelled in either part and resumed it gives the same file', async () => {
     const whole = readFileSync((await run({ with: { gsm } })).candidate);
     for (const step of [57, 20]) {
-      const inLast = step === 20;
+      // The steps of the second part go on from those of the first.
+      const last = step === 20 ? 300 + step : step;
       const abort = new AbortController();
       const stopped = run({
         with: { gsm },
         signal: abort.signal,
         onProgress: ({ training }) => {
-          if (training && training.step === step && (training.epochs === gsm.finish) === inLast) abort.abort();
+          expect(training?.epochs ?? 34).toBe(34);
+          if (training?.step === last) abort.abort();
         },
       });
       await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
