@@ -42,7 +42,7 @@ export const presets: readonly Preset[] = [
     settings: {
       method: 'gsm',
       gsm: { keep: 0.1, momentum: 0.99, weightDecay: 1e-3, nesterov: false, finish: 5 },
-      training: { epochs: 45, lr: 0.03, schedule: 'step', milestones: [0.75, 0.9], warmup: 300, batch: 256 },
+      training: { epochs: 48, lr: 0.03, schedule: 'step', milestones: [0.75, 0.9], warmup: 300, batch: 256 },
     },
   },
   {
