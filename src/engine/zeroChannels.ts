@@ -5,11 +5,15 @@
  */
 
 import type { Layer } from '../analysis/layers';
+import { findLayers } from '../analysis/layers';
 import { serializeGraph } from '../formats/onnx/serialize';
 import { attribute, type Graph, type GraphNode, type ModelMetadata } from '../graph/graph';
 import type { Compaction } from '../prune/compaction/places';
 import type { ChannelGroups, Group } from '../prune/groups';
-import { takesOffset } from '../surgery/reconstruct';
+import type { RemoveChannelsCut } from '../prune/plan';
+import { removalOfCuts } from '../surgery/channels';
+import { compensatedInputs, shiftsOf } from '../surgery/channelsCompensate';
+import { takesOffset, withOffset } from '../surgery/reconstruct';
 import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
 import { outputsOf } from './verify';
 
@@ -112,4 +116,32 @@ function pads(node: GraphNode): boolean {
     auto.startsWith('SAME') ||
     (attribute(node, 'pads', 'ints') ?? []).some((n) => n > 0)
   );
+}
+
+/** The cut graph with the constants that channels of zeros became on their way in the biases of what read them. */
+export async function withConstants(
+  groups: ChannelGroups,
+  metadata: ModelMetadata,
+  cuts: readonly RemoveChannelsCut[],
+  cut: Graph,
+  feeds: Readonly<Record<string, Tensor>>,
+): Promise<Graph> {
+  const read = compensatedInputs(groups, cuts).map(({ axis }) => axis);
+  const ranges = await rangesOf(groups.wiring.graph, metadata, feeds, read);
+  const removal = removalOfCuts(groups, cuts);
+  const means = new Map<string, Float64Array>();
+  for (const { value, axis, key } of read) {
+    const range = ranges.get(`${value}@${axis}`);
+    const isRemoved = removal.get(key)?.isRemoved;
+    if (!range || !isRemoved) continue;
+    const constants = range.low.map((low, i) => (isRemoved[i] ? (low + range.high[i]) / 2 : 0));
+    if (constants.some((value) => Math.abs(value) > NEGLIGIBLE)) means.set(value, constants);
+  }
+  if (means.size === 0) return cut;
+  let fitted = cut;
+  for (const [name, shift] of shiftsOf(groups, cuts, means)) {
+    const layer = findLayers(fitted).find((found) => found.name === name);
+    if (layer) fitted = withOffset(fitted, layer, shift);
+  }
+  return fitted;
 }

@@ -1,0 +1,65 @@
+/** Channels of zeros that become constants: depthwise layers with normalization, sigmoids, padding. */
+import { expect, test } from 'vitest';
+import { againstZeros, withConstants } from '../../src/engine/zeroChannels';
+import type { Graph } from '../../src/graph/graph';
+import { compactionOf } from '../../src/prune/compaction/places';
+import { removeChannels } from '../../src/surgery/channels';
+import { withCompactors } from '../../src/surgery/compactors';
+import { foldCompactors } from '../../src/surgery/foldCompactors';
+import { mobileNet1 } from '../support/architectures/mobile';
+import { Net } from '../support/architectures/net';
+import { vgg } from '../support/architectures/residual';
+import { groupsOf } from '../support/channels';
+import { metadataOf } from '../support/graphs';
+import { outputDifference, randomInputs } from '../support/surgery';
+
+async function reasonsOf(graph: Graph): Promise<Map<string, string>> {
+  const groups = await groupsOf(graph);
+  const compaction = compactionOf(groups, { protect: [], groups: [] }, { followers: false, minRows: 1 });
+  const compacted = withCompactors(groups.wiring, compaction.places);
+  return againstZeros(compacted, metadataOf(), compaction, groups, randomInputs(graph));
+}
+
+/** Three layers with an activation behind the first; the second pads or does not. */
+function between(act: string, kernel: number): Graph {
+  const net = new Net();
+  const x = net.block('a', net.input('x', ['N', 3, 6, 6]), 8, { act });
+  net.output('y', net.block('c', net.block('b', x, 6, { kernel }), 4));
+  return net.graph();
+}
+
+test('zeros stay zeros behind ReLU, and constants are taken over where nothing pads', async () => {
+  expect(await reasonsOf(vgg())).toEqual(new Map());
+  expect(await reasonsOf(between('Relu', 3))).toEqual(new Map());
+  expect(await reasonsOf(between('Sigmoid', 1))).toEqual(new Map());
+});
+
+test('a constant that would be padded is a reason against', async () => {
+  const reasons = await reasonsOf(between('Sigmoid', 3));
+  expect([...reasons]).toEqual([['a', 'channels of zeros become a constant, and b pads its input']]);
+});
+
+test.each([
+  ['a sigmoid', between('Sigmoid', 1)],
+  ['depthwise layers with normalization', mobileNet1()],
+])('what %s makes of zeros goes into biases, and nothing changes', async (_, graph) => {
+  const site = await groupsOf(graph);
+  const { groups, places } = compactionOf(site, { protect: [], groups: [] }, { followers: false, minRows: 1 });
+  const isGone = (channel: number): boolean => channel % 3 === 1;
+  const matrices = places.flatMap(({ layers, rows }) => {
+    const Q = new Float64Array(rows.length ** 2);
+    for (const [j, owner] of rows.entries()) Q[j * rows.length + j] = owner && isGone(owner.channel) ? 0 : 1;
+    return layers.map((layer) => [layer, Q] as const);
+  });
+  const folded = foldCompactors(site.wiring, new Map(matrices), new Map(), 8);
+  const now = await groupsOf(folded);
+  const cuts = groups.map(({ group: { name, channels } }) => ({
+    kind: 'removeChannels' as const,
+    group: name,
+    channels: Array.from({ length: channels }, (_, c) => c).filter(isGone),
+  }));
+  const cut = removeChannels(now, cuts, 8);
+  expect(await outputDifference(folded, cut)).toBeGreaterThan(1e-3);
+  const whole = await withConstants(now, metadataOf(), cuts, cut, randomInputs(folded));
+  expect(await outputDifference(folded, whole)).toBeLessThan(1e-5);
+});
