@@ -47,8 +47,6 @@ const [threads, rounds] = [options.threads, options.rounds].map(Number);
 const trainsStatistics = options.statistics;
 console.log(`${cpus()[0]?.model}, ${threads} threads, load ${loadavg()[0].toFixed(1)}`);
 
-for (const depth of options.depths.split(',').map(Number)) await measure(depth);
-
 async function measure(depth: number): Promise<void> {
   const { graph } = cifarResNet(depth, false);
   const folder = mkdtempSync(path.join(tmpdir(), 'espalier-bench-'));
@@ -101,3 +99,12 @@ async function measure(depth: number): Promise<void> {
     `ResNet-${depth}, ${places} compactors: plain ${plain.toFixed(0)} ms, with compactors ${compacted.toFixed(0)} ms, ratio ${(compacted / plain).toFixed(2)}`,
   );
 }
+
+async function main(): Promise<void> {
+  for (const depth of options.depths.split(',').map(Number)) await measure(depth);
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});
