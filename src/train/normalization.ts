@@ -7,7 +7,7 @@ import { attribute, float, type Graph, type GraphNode, int, type ModelMetadata, 
 import { freshNames } from '../graph/names';
 import { createSession, type SessionOptions } from '../runtime/session';
 import { float32Tensor, memoryTensor, type Tensor, toFloat32 } from '../tensor/tensor';
-import type { TrackedTensor } from './program';
+import type { TrackedTensor } from './trainingGraph';
 
 interface Normalization {
   readonly node: GraphNode;

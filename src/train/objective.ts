@@ -4,7 +4,7 @@ import type { GraphBuilder } from '../graph/builder';
 import { classesOf } from './classifier';
 import { crossEntropy, distillation, featureMatching, hits, weightedSum } from './losses';
 import type { OutputPair, PreparedModel } from './prepare';
-import type { Objective } from './program';
+import type { Objective } from './trainingGraph';
 
 export interface ObjectiveSettings {
   /** `labels`: cross-entropy; `distill`: the teacher's class probabilities; `match`: the teacher's outputs as numbers. */

@@ -7,7 +7,7 @@
  */
 import type { GraphBuilder, Operand } from '../graph/builder';
 import type { ValueInfo } from '../graph/graph';
-import type { Slot } from './program';
+import type { Slot } from './trainingGraph';
 
 /** What an update reads; vectors are [P]. */
 export interface UpdateInputs {

@@ -15,10 +15,10 @@ import { foldNormalization } from './foldNormalization';
 import { beside } from './merge';
 import { mergeCompactors } from './mergeCompactors';
 import { withStored, withTrainedNormalization } from './normalization';
-import type { TrackedTensor } from './program';
 import { foldScaling, type ScaledPair, withScaling } from './scaling';
 import { specialize } from './specialize';
 import { type Trainable, type TrainChoice, trainableTensors } from './trainable';
+import type { TrackedTensor } from './trainingGraph';
 
 export interface ModelToTrain {
   readonly graph: Graph;

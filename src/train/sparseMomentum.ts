@@ -12,8 +12,8 @@ import { elementCount } from '../tensor/dtype';
 import { float32Tensor, type Tensor, toFloat32 } from '../tensor/tensor';
 import { GreatestFinder, greatestMask } from './greatest';
 import type { VectorOptimizer, VectorStep } from './optimizers';
-import type { Slot } from './program';
 import type { Schedule } from './schedules';
+import type { Slot } from './trainingGraph';
 
 export interface SparseMomentum {
   /** Share of the ranked weights that take their gradient in a step, and stay in the end; 0 to 1. */

@@ -1,28 +1,23 @@
 /** ResRep from a model file and images to a narrower network that computes what its compactors left. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { createService, type Service } from '../../src/engine/service';
+import type { Service } from '../../src/engine/service';
 import { openModel } from '../../src/formats';
 import type { CompactionProgress, Progress, RunResult } from '../../src/protocol/plan';
-import { type RecipeInput, settingsSchema } from '../../src/protocol/recipe';
-import { scratch } from '../data/scratch';
-import { classifier, writeImages } from '../support/stripes';
+import { settingsSchema } from '../../src/protocol/recipe';
+import { type Asked, type SettingsInput, type StripesRuns, stripesData, stripesRuns } from '../support/stripesRuns';
 
 let folder: string;
 let service: Service;
-let settings: RecipeInput;
+let runs: StripesRuns;
+let settings: SettingsInput;
 beforeEach(async () => {
-  folder = await scratch();
-  service = createService({ spectraWorker: null });
-  writeFileSync(path.join(folder, 'stripes.onnx'), classifier());
-  await writeImages(folder, 'train', 240, 1);
-  await writeImages(folder, 'test', 120, 2);
+  runs = await stripesRuns();
+  ({ folder, service } = runs);
   settings = {
-    version: 1,
-    model: { path: 'stripes.onnx' },
     method: 'resrep',
-    data: { path: 'train-images-idx3-ubyte', evaluation: 'test-images-idx3-ubyte' },
+    data: stripesData,
     target: { kind: 'macs', value: 0.5 },
     training: { epochs: 30, loss: 'labels', lr: 0.05, batch: 24 },
     threads: 1,
@@ -30,26 +25,7 @@ beforeEach(async () => {
   return () => service.dispose();
 });
 
-interface Asked {
-  readonly signal?: AbortSignal;
-  readonly resume?: boolean;
-  onProgress?(progress: Progress): void;
-}
-
-function run({ signal, resume, onProgress }: Asked = {}): Promise<RunResult> {
-  const { version, model, ...rest } = settings;
-  return service.handlers.run(
-    {
-      path: path.join(folder, 'stripes.onnx'),
-      settings: settingsSchema.parse(rest),
-      folder,
-      storage: path.join(folder, 'storage'),
-      checkpoint: path.join(folder, 'checkpoint'),
-      resume,
-    },
-    { signal: signal ?? new AbortController().signal, progress: onProgress ?? (() => undefined) },
-  );
-}
+const run = (asked?: Asked): Promise<RunResult> => runs.run(settings, asked);
 
 test('masked rows vanish, the target is met, and what is left learns the task', async () => {
   const seen: CompactionProgress[] = [];
@@ -127,8 +103,7 @@ test('other targets and models without places are refused', async () => {
 });
 
 test('what it would do and how long it takes is known before', async () => {
-  const { version, model, ...rest } = settings;
-  const request = { path: path.join(folder, 'stripes.onnx'), settings: settingsSchema.parse(rest), folder };
+  const request = { path: path.join(folder, 'stripes.onnx'), settings: settingsSchema.parse(settings), folder };
   const context = { signal: new AbortController().signal, progress: () => undefined };
   const projection = await service.handlers.project(request, context);
   expect(projection.assumed).toContain('by training');

@@ -6,7 +6,8 @@ import type { TrainingBatch, TrainingData } from '../../src/train/loop';
 import { LABELS, objectiveOf } from '../../src/train/objective';
 import { sgd } from '../../src/train/optimizers';
 import { type ModelToTrain, type PreparedModel, prepareModel } from '../../src/train/prepare';
-import { buildProgram, type ProgramSpec, type TrainingProgram } from '../../src/train/program';
+import { buildProgram, type TrainingProgram } from '../../src/train/program';
+import type { ProgramSpec } from '../../src/train/trainingGraph';
 import { metadataOf } from './graphs';
 
 const side = 6;

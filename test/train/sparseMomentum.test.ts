@@ -5,7 +5,6 @@ import { elementCount } from '../../src/tensor/dtype';
 import { float32Tensor, toFloat32 } from '../../src/tensor/tensor';
 import { train } from '../../src/train/loop';
 import { sgd } from '../../src/train/optimizers';
-import type { Slot } from '../../src/train/program';
 import { constant, steps } from '../../src/train/schedules';
 import {
   activeCount,
@@ -15,6 +14,7 @@ import {
   type SparseMomentum,
   sparseMomentum,
 } from '../../src/train/sparseMomentum';
+import type { Slot } from '../../src/train/trainingGraph';
 import { toyData, toyProgram, toyStep } from '../support/training';
 
 /** Vectors of two weights and a bias, one after the other. */
