@@ -9,6 +9,7 @@ import {
   resRepTarget,
   resRepTooShort,
   shapesUnknown,
+  type UserError,
   verificationFailed,
 } from '../errors';
 import { serializeGraph } from '../formats/onnx/serialize';
@@ -52,6 +53,7 @@ export async function resRep(scene: Scene, round: Round, context: RequestContext
   const site = await siteOf(from, settings);
   const run = runOf(inputs, training);
   const work = compactionWork(site, { ...settings, training }, run);
+  if (work.tooShort && !settings.resrep.unchecked) throw work.tooShort;
   const trained = await trainPruned(
     {
       opened: base,
@@ -134,6 +136,8 @@ export interface CompactionWork {
   readonly names: readonly string[];
   readonly optimizer: ReturnType<typeof compacting>;
   readonly keeper: MaskKeeper;
+  /** Why masked rows would not reach zero; null when there is time enough. */
+  readonly tooShort: UserError | null;
 }
 
 export function runOf(inputs: Inputs, training: TrainingSettings): Omit<ScheduledRun, 'rows'> {
@@ -143,7 +147,6 @@ export function runOf(inputs: Inputs, training: TrainingSettings): Omit<Schedule
   return { steps, stepsPerEpoch: perEpoch, rate: (step) => training.lr * schedule(step, steps) };
 }
 
-/** @throws UserError `resrep-too-short` unless the settings say to start anyway */
 export function compactionWork(
   { compacted, compaction, counter }: Site,
   { resrep, training, ...settings }: PruneSettings & { readonly training: TrainingSettings },
@@ -154,15 +157,16 @@ export function compactionWork(
   const least = compaction.groups.map(({ least: fewest }) => fewest);
   const even = evenRows(counter, { least, target }, sizes);
   const schedule = compactionSchedule(resrep, { ...run, rows: Math.max(1, even.count) });
-  if (schedule.reach < NEEDED_REACH && !resrep.unchecked) {
-    throw resRepTooShort({
-      reach: schedule.reach,
-      needed: NEEDED_REACH,
-      steps: run.steps,
-      masked: schedule.expectedEnd,
-      lambda: schedule.reach > 0 ? (schedule.maskedLambda * NEEDED_REACH) / schedule.reach : null,
-    });
-  }
+  const tooShort =
+    schedule.reach < NEEDED_REACH
+      ? resRepTooShort({
+          reach: schedule.reach,
+          needed: NEEDED_REACH,
+          steps: run.steps,
+          masked: schedule.expectedEnd,
+          lambda: schedule.reach > 0 ? (schedule.maskedLambda * NEEDED_REACH) / schedule.reach : null,
+        })
+      : null;
   const rows = compaction.places.flatMap(({ rows: owners }) => owners);
   const options: CompactingOptions = {
     compactors: compaction.places.map(({ name, rows: { length } }) => ({
@@ -180,6 +184,7 @@ export function compactionWork(
     decomposed: { graph, masked: graph, owners: new Map() },
     names: options.compactors.map(({ name }) => name),
     optimizer: compacting(options),
+    tooShort,
     keeper: new MaskKeeper({ compaction, counter, schedule, run, target, matrices, unchecked: resrep.unchecked }),
   };
 }

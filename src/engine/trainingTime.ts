@@ -44,6 +44,7 @@ export async function trainingTime(
     const isSparse = settings.method === 'gsm' && settings.gsm.ticket === undefined;
     const sparse = isSparse ? sparseRule(opened.layers, settings) : undefined;
     const parts: { time: TrainingTime; times: number }[] = [];
+    let warning = sparse ? decayOf(training, settings.gsm, stepsPerEpoch(inputs, training)).warning : null;
     if (transfer) {
       const time = await measured(
         newClassifier({ base: opened, settings, inputs }, transfer),
@@ -53,9 +54,10 @@ export async function trainingTime(
     }
     if (settings.method === 'resrep') {
       const part = withLoss(settings, training);
-      const all = { ...settings, training: part, resrep: { ...settings.resrep, unchecked: true } };
+      const all = { ...settings, training: part };
       const work = compactionWork(await siteOf(opened, all), all, runOf(inputs, part));
       const request = { opened, decomposed: work.decomposed, settings: all, inputs, session, compactors: work };
+      if (work.tooShort) warning = `${work.tooShort.message} ${work.tooShort.hint}`;
       parts.push({ time: await timeTraining(request, context), times: 1 });
     } else if (training.epochs > 0) {
       const decomposed = shapedLike(planned);
@@ -68,7 +70,6 @@ export async function trainingTime(
     }
     const main = parts.at(-1)?.time;
     if (!main) throw dataNeeded({ what: 'training' });
-    const warning = sparse && decayOf(training, settings.gsm, stepsPerEpoch(inputs, training)).warning;
     return {
       ...main,
       seconds: parts.reduce((sum, { time, times }) => sum + times * time.seconds, 0),

@@ -73,6 +73,12 @@ test('a schedule too short for rows to reach zero is refused with a figure that 
   settings = { ...settings, resrep: { schedule: 'cifar', warmupSteps: 20, interval: 2 } };
   const error = await run().catch((found) => found);
   expect(error).toMatchObject({ code: 'resrep-too-short' });
+  const request = { path: path.join(folder, 'stripes.onnx'), settings: settingsSchema.parse(settings), folder };
+  const { warning } = await service.handlers.trainingTime(request, {
+    signal: new AbortController().signal,
+    progress: () => undefined,
+  });
+  expect(warning).toContain(error.message);
   const enough = Number(/maskedLambda to ([\d.e-]+)/.exec(error.hint)?.[1]);
   settings = { ...settings, resrep: { ...settings.resrep, maskedLambda: 1.1 * enough } };
   const result = await run();
