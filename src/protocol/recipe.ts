@@ -167,7 +167,7 @@ export const doubleOptionsSchema = z
       .number()
       .min(0)
       .max(1)
-      .default(0.5)
+      .default(0.75)
       .describe('How much of the reduction, as a factor, falls to the channels; the rest to the bases.'),
     trainBetween: z.boolean().default(true).describe('Train after the first method too.'),
   })
