@@ -2,6 +2,7 @@
 import { hasTarget, type PruneSettings } from '../protocol/recipe';
 import { type BasisPlan, planBasis } from '../prune/basis';
 import type { LayerShape } from '../prune/cost';
+import { matchAny } from '../prune/match';
 import { hasPlainBias } from '../surgery/factorize';
 import { dataTypes, elementCount } from '../tensor/dtype';
 import type { Calibrated } from './calibration';
@@ -34,7 +35,8 @@ export function projectPlan(
       elementBytes,
     });
   }
-  return planBasis(
+  const settled = hasTarget(settings) ? settings : uncut(settings);
+  const plan = planBasis(
     {
       facts: opened.facts,
       shapes,
@@ -44,8 +46,16 @@ export function projectPlan(
       uses: opened.uses,
       basis,
     },
-    hasTarget(settings) ? settings : uncut(settings),
+    settled,
   );
+  return settled === settings ? plan : withoutReasons(plan, settled);
+}
+
+/** Why a layer has no smaller form is no matter where none is looked for; that it is protected is. */
+function withoutReasons({ projection, ...rest }: BasisPlan, { protect }: PruneSettings): BasisPlan {
+  const isProtected = matchAny(protect);
+  const layers = projection.layers.map((layer) => (isProtected(layer.layer) ? layer : { ...layer, reason: null }));
+  return { ...rest, projection: { ...projection, layers } };
 }
 
 /** Settings that ask for nothing to be pruned. */

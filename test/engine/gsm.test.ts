@@ -53,6 +53,18 @@ function weightsOf(file: string): { layer: string; weights: number; nonZero: num
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0);
 
+test('its projection changes no layer, and gives reasons for protected ones alone', async () => {
+  const { layers } = await service.handlers.project(request({ protect: ['second'] }), {
+    signal: new AbortController().signal,
+    progress: () => undefined,
+  });
+  expect(layers.map(({ action, reason }) => [action, reason])).toEqual([
+    ['keep', null],
+    ['keep', 'protected'],
+    ['keep', null],
+  ]);
+});
+
 test('leaves as many weights as asked for, and a good model, verified and reported', async () => {
   const result = await run();
   const found = weightsOf(result.candidate);
