@@ -114,7 +114,7 @@ async function explain(
     const split = new Set(layers.filter(({ action }) => action === 'factorize').map(({ layer }) => layer));
     const why = slower.some(({ layer }) => split.has(layer)) ? ': two small layers move more data than one' : '';
     reasons.push(
-      `${slower.length} layers became slower although they multiply less, most of all ${named.join(', ')}${why}. Protecting them helps.`,
+      `${layersText(slower.length)} became slower with less to multiply, most of all ${named.join(', ')}${why}. Protecting them helps.`,
     );
   }
   if (!reasons.length)
@@ -128,6 +128,11 @@ async function explain(
 export function betweenBlocks(layers: readonly LayerProjection[], block: number): string | null {
   const ranks = layers.filter(({ action, rank }) => action === 'factorize' && rank % block !== 0).length;
   const channels = layers.filter(({ action, channels }) => action !== 'keep' && (channels ?? 0) % block !== 0).length;
-  const parts = [ranks ? `the ranks of ${ranks} layers` : '', channels ? `the channels of ${channels} layers` : ''];
+  const parts = [
+    ranks ? `the ranks of ${layersText(ranks)}` : '',
+    channels ? `the channels of ${layersText(channels)}` : '',
+  ];
   return parts.filter(Boolean).join(' and ') || null;
 }
+
+const layersText = (count: number): string => `${count} ${count === 1 ? 'layer' : 'layers'}`;

@@ -130,20 +130,22 @@ export class EspalierPanel extends LitElement {
         gap: 4px;
       }
       .summary .entry {
-        display: grid;
-        grid-template-columns: minmax(0, 1fr) auto auto;
+        display: flex;
+        flex-wrap: wrap;
         gap: 0 8px;
         align-items: baseline;
       }
       .summary dt {
+        flex: 1 1 auto;
         color: var(--dim);
       }
       .summary .change {
         min-width: 6.5ch;
+        margin-left: auto;
         text-align: right;
       }
       .summary .bar {
-        grid-column: 1 / -1;
+        flex: 0 0 100%;
       }
       .messages:not(:empty) {
         display: grid;
