@@ -10,13 +10,14 @@ import type { Graph } from '../graph/graph';
 import type { LatencyFacts } from '../protocol/facts';
 import { hasTarget, type PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
-import { channelBlock } from '../runtime/channelBlock';
 import { measureLatency } from '../runtime/latency';
 import { type KnownOfImages, planFor } from './planning';
 import { learningRequest, type Scene, wantsImages, within } from './scene';
 import { shapedLike } from './shaped';
 import { timingFeeds } from './timing';
 
+/** Tried where the settings leave it open: runtimes compute channels in blocks of 8 or 16, or one by one. */
+const MULTIPLES = [1, 8, 16] as const;
 /** Halvings of the range of shares per multiple: 5 leave it to within 3 %. */
 const HALVINGS = 5;
 const LEAST_SHARE = 0.05;
@@ -37,8 +38,7 @@ export async function measuredSettings(scene: Scene, context: RequestContext): P
   const options = { ...session, seconds: SECONDS, signal: context.signal };
   const timing = await timingFeeds(base, options);
   if (!timing) throw shapesUnknown({ reason: base.shapes.reason ?? 'they are not known' });
-  const block = await channelBlock(options);
-  const multiples = settings.multiple > 1 ? [settings.multiple] : multiplesOf(block);
+  const multiples = settings.multiple > 1 ? [settings.multiple] : MULTIPLES;
   const known = await knownOf(scene, within(context, [0, LEARNING]));
   const file = path.join(scene.scratch, 'latency-trial.onnx');
   const measured = new Map<string, number>();
@@ -100,9 +100,4 @@ async function knownOf(scene: Scene, context: RequestContext): Promise<KnownOfIm
   const calibration = wantsImages(settings) ? await tools.calibration(request, context) : null;
   const channels = removesChannels && settings.data ? await tools.channelKnowledge(request, context) : null;
   return { calibration: () => calibration, channels: () => channels, weightEnergies: tools.weightEnergies };
-}
-
-/** Multiples worth trying where the runtime computes channels in blocks of so many. */
-function multiplesOf(block: number): PruneSettings['multiple'][] {
-  return block === 8 || block === 16 || block === 4 || block === 32 ? [1, block] : [1];
 }
