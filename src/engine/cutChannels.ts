@@ -24,7 +24,7 @@ import { type ChannelsLeft, leftAfter, momentsLeft } from './fitTarget';
 import type { Inputs } from './inputs';
 import type { OpenedModel } from './models';
 import { type Scene, within } from './scene';
-import { noiseInputs, outputsOf, relativeDifference } from './verify';
+import { largestDifference, noiseInputs, outputsOf } from './verify';
 
 export interface CutRequest {
   /** The model to cut. */
@@ -85,7 +85,7 @@ async function sameAsMasked({ from, groups, cuts, settings }: CutRequest, cut: G
   const feeds = noiseInputs(from.model.graph, from.shapes.inputs, settings.seed);
   const run = (graph: Graph): Promise<Record<string, Tensor>> => outputsOf(serializeGraph(graph, metadata), feeds);
   const [expected, found] = [await run(maskChannels(groups, cuts)), await run(cut)];
-  const worst = Math.max(...Object.entries(expected).map(([name, tensor]) => relativeDifference(tensor, found[name])));
+  const { worst } = largestDifference(expected, found);
   const check: Check = {
     name: 'Removed channels equal channels of zeros',
     passed: worst <= TOLERANCE,

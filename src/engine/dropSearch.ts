@@ -2,7 +2,8 @@
 import { labelsNeeded } from '../errors';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
-import { accuracyOf, type Pruned, prunedModel } from './prunedModel';
+import { prunedModel } from './prunedModel';
+import { accuracyOf, type Pruned } from './round';
 import { nextModel, pruneToShare, type RoundReport, reportOf, roundContext, shareOfNow, together } from './rounds';
 import { type Scene, trainingOf } from './scene';
 import { withLoss } from './trainingOptions';

@@ -3,7 +3,6 @@
  * lottery ticket (Frankle and Carbin, 2019): the zeros of a model that was pruned before, put into the weights that a
  * training starts with.
  */
-import { existsSync } from 'node:fs';
 import { trainingNeeded } from '../errors';
 import { SPARSE_IR_VERSION, withSparseInitializers } from '../formats/onnx/sparse';
 import type { Graph } from '../graph/graph';
@@ -13,7 +12,7 @@ import { compact } from './compact';
 import { type Decomposed, untouched } from './decompose';
 import type { Inputs } from './inputs';
 import { projectPlan } from './projection';
-import { accuracyOf, type Pruned, type Round, startOf, withGraph } from './prunedModel';
+import { accuracyOf, type Pruned, type Round, startOf, trainingRequest, withGraph } from './round';
 import { type Scene, within } from './scene';
 import { decayOf, sparseRule, sparsityLayers, sparsityReport, sparsityWarnings } from './sparsity';
 import { keptWeights, masked, ticketWeights } from './ticket';
@@ -49,22 +48,11 @@ const BEFORE_CUT = 0.8;
 /** @throws UserError `training-needed`, `ticket-differs`, and what training throws */
 export async function gsm(scene: Scene, round: Round, context: RequestContext): Promise<Pruned> {
   const { from, settings, training, name } = round;
-  const { base, inputs, evaluation, session, tools, stages } = scene;
+  const { base, inputs, evaluation, tools, stages } = scene;
   if (!training || !inputs) throw trainingNeeded({ method: 'gsm' });
   const { projection } = projectPlan(from, settings, null, await tools.weightEnergies(from, settings));
   const start = startOf(scene, round, untouched(from));
-  const request: TrainingRequest = {
-    opened: base,
-    decomposed: start,
-    settings: { ...settings, training },
-    inputs,
-    session,
-    checkpoint: scene.checkpoint,
-    run: scene.identity,
-    part: name,
-    resume: scene.resume && (existsSync(scene.checkpoint) || !stages.some),
-    pause: tools.pause,
-  };
+  const request = trainingRequest(scene, { ...round, training, inputs }, start);
   const accuracy = async (graph: Graph): Promise<number | null> =>
     evaluation && (await accuracyOf(graph, scene, evaluation, context));
   const part: Part = { request, inputs, layers: from.layers, accuracy };

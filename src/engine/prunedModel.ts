@@ -1,63 +1,31 @@
 /** One round of pruning: calibrate, plan, decompose, fit again, train. */
 import { dataNeeded } from '../errors';
-import { serializeGraph } from '../formats/onnx/serialize';
-import type { Graph, GraphNode } from '../graph/graph';
-import type { Check, Projection, SparsityReport, TrainingReport } from '../protocol/plan';
-import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
+import type { Graph } from '../graph/graph';
+import type { Check, Projection } from '../protocol/plan';
+import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { isMeasured } from '../prune/basis';
-import { createSession } from '../runtime/session';
-import { initialize } from '../train/initialize';
 import { channelGroups, planOfChannels } from './channels';
 import { cutChannels } from './cutChannels';
 import { type Decomposed, decompose, untouched } from './decompose';
 import { fitTarget } from './fitTarget';
 import { gsm } from './gsm';
-import { type Inputs, scoreOf } from './inputs';
 import type { OpenedModel } from './models';
 import { projectPlan } from './projection';
 import { resRep } from './resrep';
-import { learningRequest, resumesTraining, type Scene, wantsImages, within } from './scene';
-import { type Trained, trainPruned } from './train';
-
-export interface Pruned {
-  /** The model that the cuts apply to. */
-  readonly from: OpenedModel;
-  readonly projection: Projection;
-  /** With the values it has after training. */
-  readonly decomposed: Decomposed;
-  /** What the candidate must compute. */
-  readonly reference: Trained['reference'];
-  /** What was proved on the way. */
-  readonly checks: readonly Check[];
-  readonly training: TrainingReport | null;
-  /** Of a method that sets single weights to zero. */
-  readonly sparsity?: SparsityReport;
-  /** What the file is to hold, where it holds the graph in another form. */
-  readonly stored?: Graph;
-  /** For people. */
-  readonly warnings?: readonly string[];
-}
+import { accuracyOf, type Pruned, type Round, startOf, trainingRequest, withGraph } from './round';
+import { learningRequest, type Scene, wantsImages, within } from './scene';
+import { trainPruned } from './train';
 
 /** Parts of a round and their share of its time. */
 const SHARES = { calibrate: [0, 0.33], decompose: [0.33, 1], train: [1, 1] } as const;
 const SHARES_WITH_TRAINING = { calibrate: [0, 0.04], decompose: [0.04, 0.17], train: [0.17, 1] } as const;
 
-export interface Round {
-  /** The model to prune. */
-  readonly from: OpenedModel;
-  /** With a target that is counted. */
-  readonly settings: PruneSettings;
-  readonly training: TrainingSettings | null;
-  /** Tells the checkpoints of one round from another's. */
-  readonly name: string;
-}
-
 export async function prunedModel(scene: Scene, round: Round, context: RequestContext): Promise<Pruned> {
-  const { from, settings, training, name } = round;
+  const { from, settings, training } = round;
   if (settings.method === 'gsm') return gsm(scene, round, context);
   if (settings.method === 'resrep') return resRep(scene, round, context);
-  const { base, inputs, evaluation, session, tools } = scene;
+  const { base, inputs, evaluation } = scene;
   const shares = training ? SHARES_WITH_TRAINING : SHARES;
   const site = { from, target: fitTarget(base, from) };
   const { projection, decomposed: cut, checks } = await surgery(scene, site, settings, context, shares);
@@ -68,18 +36,7 @@ export async function prunedModel(scene: Scene, round: Round, context: RequestCo
   const decomposed = startOf(scene, round, cut);
   const untrained = evaluation && (await accuracyOf(decomposed.graph, scene, evaluation, context));
   const trained = await trainPruned(
-    {
-      opened: base,
-      decomposed,
-      settings: { ...settings, training },
-      inputs,
-      session,
-      checkpoint: scene.checkpoint,
-      run: scene.identity,
-      part: name,
-      resume: resumesTraining(scene),
-      pause: tools.pause,
-    },
+    trainingRequest(scene, { ...round, training, inputs }, decomposed),
     within(context, shares.train),
   );
   return {
@@ -90,12 +47,6 @@ export async function prunedModel(scene: Scene, round: Round, context: RequestCo
     checks,
     training: { ...trained.report, untrained },
   };
-}
-
-/** What training starts with: weights drawn at random, in the first round, or those that are there. */
-export function startOf({ base }: Scene, { from, settings, training }: Round, cut: Decomposed): Decomposed {
-  const startsAnew = training?.initial === 'random' && from === base;
-  return startsAnew ? withGraph(cut, initialize(cut.graph, { seed: settings.seed })) : cut;
 }
 
 interface Surgery {
@@ -186,37 +137,4 @@ async function basisSurgery(
     within(context, shares.decompose),
   );
   return { projection, decomposed, checks: [] };
-}
-
-/** The same cuts with another graph of the same nodes. */
-export function withGraph({ graph: before, owners, masked }: Decomposed, graph: Graph): Decomposed {
-  const moved = new Map<GraphNode, string>();
-  before.nodes.forEach((node, i) => {
-    const owner = owners.get(node);
-    if (owner !== undefined) moved.set(graph.nodes[i], owner);
-  });
-  return { graph, owners: moved, masked };
-}
-
-/** Accuracy of a graph that has no file yet; null without labels. @param most images at most */
-export async function accuracyOf(
-  graph: Graph,
-  { base, settings, session: options }: Scene,
-  evaluation: Inputs,
-  { signal, progress }: RequestContext,
-  most?: number,
-): Promise<number | null> {
-  if (!evaluation.dataset.labelled) return null;
-  progress({ phase: 'evaluate', message: 'Evaluating the model in memory', fraction: null });
-  const session = await createSession(serializeGraph(graph, base.model.metadata), {
-    ...options,
-    label: 'the pruned model',
-  });
-  const count = Math.min(settings.data?.limit ?? Number.POSITIVE_INFINITY, most ?? Number.POSITIVE_INFINITY);
-  try {
-    const options = { count: Number.isFinite(count) ? count : undefined, signal };
-    return (await scoreOf(session, evaluation, options))?.accuracy ?? null;
-  } finally {
-    await session.release();
-  }
 }

@@ -28,13 +28,13 @@ import type { Decomposed } from './decompose';
 import type { Inputs } from './inputs';
 import { MaskKeeper } from './maskKeeper';
 import type { OpenedModel } from './models';
-import type { Pruned, Round } from './prunedModel';
 import { type Finished, finish } from './resrepFinish';
-import { resumesTraining, type Scene, within } from './scene';
+import { type Pruned, type Round, trainingRequest } from './round';
+import { type Scene, within } from './scene';
 import { trainPruned } from './train';
 import { stepsPerEpoch } from './trainingData';
 import { scheduleOf } from './trainingOptions';
-import { noiseInputs, outputsOf, relativeDifference } from './verify';
+import { largestDifference, noiseInputs, outputsOf } from './verify';
 import { againstZeros } from './zeroChannels';
 
 /** Sums in another order, with the weights' precision. */
@@ -45,7 +45,7 @@ const TOLERANCE = 1e-3;
  *   those of training
  */
 export async function resRep(scene: Scene, round: Round, context: RequestContext): Promise<Pruned> {
-  const { base, inputs, session, tools } = scene;
+  const { inputs } = scene;
   const { from, settings, training } = round;
   if (!inputs || !training) throw dataNeeded({ what: 'ResRep' });
   if (scene.settings.target.kind !== 'macs') throw resRepTarget({ kind: scene.settings.target.kind });
@@ -55,19 +55,7 @@ export async function resRep(scene: Scene, round: Round, context: RequestContext
   const work = compactionWork(site, { ...settings, training }, run);
   if (work.tooShort && !settings.resrep.unchecked) throw work.tooShort;
   const trained = await trainPruned(
-    {
-      opened: base,
-      decomposed: work.decomposed,
-      settings: { ...settings, training },
-      inputs,
-      session,
-      compactors: work,
-      checkpoint: scene.checkpoint,
-      run: scene.identity,
-      part: round.name,
-      resume: resumesTraining(scene),
-      pause: tools.pause,
-    },
+    { ...trainingRequest(scene, { ...round, training, inputs }, work.decomposed), compactors: work },
     within(context, [0.02, 0.98]),
   );
   const finished = await finish(site, trained.tensors, work.keeper, settings);
@@ -199,7 +187,7 @@ async function sameAsCompacted(
   const feeds = noiseInputs(model.graph, shapes.inputs ?? {}, seed);
   const expected = await outputsOf(serializeGraph(reference.graph, reference.metadata), feeds);
   const found = await outputsOf(serializeGraph(graph, model.metadata), feeds);
-  const worst = Math.max(...Object.entries(expected).map(([name, tensor]) => relativeDifference(tensor, found[name])));
+  const { worst } = largestDifference(expected, found);
   const check: Check = {
     name: 'Cut network equals the network with compactors',
     passed: worst <= TOLERANCE,

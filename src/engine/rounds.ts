@@ -9,8 +9,9 @@ import type { RequestContext } from '../protocol/rpc';
 import { type CountedKind, countedTarget, shareOf, shortfallOf } from '../prune/target';
 import type { OpenedModel } from './models';
 import { joinedProjection } from './planning';
-import { type Pruned, prunedModel } from './prunedModel';
+import { prunedModel } from './prunedModel';
 import { recombine } from './recombine';
+import type { Pruned } from './round';
 import { doubleShares, type Scene, trainingOf, within } from './scene';
 import { withLoss } from './trainingOptions';
 

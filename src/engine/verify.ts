@@ -117,7 +117,8 @@ async function sameOutputs(
   };
 }
 
-function largestDifference(
+/** The largest relative difference of two runs' outputs, and the output that has it. */
+export function largestDifference(
   expected: Readonly<Record<string, Tensor>>,
   found: Readonly<Record<string, Tensor>>,
 ): { worst: number; value: string } {
