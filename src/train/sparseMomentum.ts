@@ -6,13 +6,14 @@
  *     Z ← βZ + ηW + B∘∂L/∂W        W ← W − αZ        B = 1 for the Q greatest, else 0
  *
  * The choice is made anew in every step. Biases and normalization are not ranked, do not decay and always take their
- * gradient. It runs in typed arrays and not in the graph, as it compares every weight with every other.
+ * gradient. It runs outside of the graph, as it compares every weight with every other.
  */
 import { elementCount } from '../tensor/dtype';
 import { float32Tensor, type Tensor, toFloat32 } from '../tensor/tensor';
 import { GreatestFinder, greatestMask } from './greatest';
 import type { VectorOptimizer, VectorStep } from './optimizers';
 import type { Schedule } from './schedules';
+import { SparseKernels } from './sparseKernels';
 import type { Slot } from './trainingGraph';
 
 export interface SparseMomentum {
@@ -55,6 +56,7 @@ class SparseRun {
   private readonly scores: Float32Array;
   private readonly bits: Uint32Array;
   private readonly finder = new GreatestFinder();
+  private readonly kernels = new SparseKernels();
   private sinceMeasured = MEASURED_EVERY;
   private cut: number | undefined;
 
@@ -75,8 +77,8 @@ class SparseRun {
   }
 
   step(vectors: VectorStep): { readonly cut?: number } {
-    if (this.active < this.ranked) this.updateSparsely(vectors);
-    else for (const stretch of this.stretches) this.updateAll(vectors, stretch);
+    const chosen = this.active < this.ranked ? this.choose(vectors) : null;
+    this.update(vectors, chosen);
     if (++this.sinceMeasured > MEASURED_EVERY) {
       this.sinceMeasured = 1;
       this.cut = this.cutNorm(vectors.parameters);
@@ -84,50 +86,31 @@ class SparseRun {
     return { cut: this.cut };
   }
 
-  private updateSparsely(vectors: VectorStep): void {
-    const { parameters, gradient } = vectors;
-    const { scores, bits } = this;
+  /** @returns the least bits of a score whose weight takes its gradient */
+  private choose({ parameters, gradient }: VectorStep): number {
+    const { bits, kernels, stretches, active } = this;
+    const top = kernels.startScores();
     let at = 0;
-    for (const { from, to, isRanked } of this.stretches) {
-      if (isRanked) for (let i = from; i < to; i++) scores[at++] = Math.abs(gradient[i] * parameters[i]);
+    for (const { from, to, isRanked } of stretches) {
+      if (!isRanked) continue;
+      kernels.score(gradient.subarray(from, to), parameters.subarray(from, to), bits.subarray(at));
+      at += to - from;
     }
-    const { bits: last, ties } = this.finder.threshold(bits, this.active);
+    const { bits: last, ties, equals } = this.finder.threshold(bits, active, top());
     // A score of 0 is never among the greatest: its weight or its gradient is 0, and no weight comes back from 0.
-    let left = last === 0 ? 0 : ties;
-    at = 0;
-    for (const stretch of this.stretches) {
-      if (!stretch.isRanked) {
-        this.updateAll(vectors, stretch);
-        continue;
-      }
-      const { momentum: beta, nesterov = false } = this.rule;
-      const { from, to, decay } = stretch;
-      const {
-        rate,
-        states: [velocity],
-      } = vectors;
-      for (let i = from; i < to; i++) {
-        const score = bits[at++];
-        let slope = decay * parameters[i];
-        if (score > last || (score === last && left > 0 && left-- > 0)) slope += gradient[i];
-        const next = beta * velocity[i] + slope;
-        velocity[i] = next;
-        parameters[i] -= rate * (nesterov ? slope + beta * next : next);
-      }
-    }
+    if (last === 0) return 1;
+    if (ties < equals) dropTies(bits, last, ties);
+    return last;
   }
 
-  /** Plain SGD with momentum. */
-  private updateAll(
-    { parameters, gradient, states: [velocity], rate }: VectorStep,
-    { from, to, decay }: Stretch,
-  ): void {
-    const { momentum: beta, nesterov = false } = this.rule;
-    for (let i = from; i < to; i++) {
-      const slope = gradient[i] + decay * parameters[i];
-      const next = beta * velocity[i] + slope;
-      velocity[i] = next;
-      parameters[i] -= rate * (nesterov ? slope + beta * next : next);
+  private update({ parameters, gradient, states: [velocity], rate }: VectorStep, chosen: number | null): void {
+    const { momentum, nesterov = false } = this.rule;
+    let at = 0;
+    for (const { from, to, isRanked, decay } of this.stretches) {
+      const ranks = isRanked && chosen !== null ? { bits: this.bits.subarray(at), least: chosen } : null;
+      const [w, g, v] = [parameters, gradient, velocity].map((vector) => vector.subarray(from, to));
+      this.kernels.update(w, g, v, { rate, momentum, nesterov, decay, ranks });
+      if (isRanked) at += to - from;
     }
   }
 
@@ -150,6 +133,12 @@ class SparseRun {
     }
     return all === 0 ? 0 : Math.sqrt(Math.max(0, 1 - kept / all));
   }
+}
+
+/** Of the scores with the same bits leaves only the first. */
+function dropTies(bits: Uint32Array, same: number, count: number): void {
+  let left = count;
+  for (let i = 0; i < bits.length; i++) if (bits[i] === same && left-- <= 0) bits[i] = 0;
 }
 
 /** Weights of convolutions and dense layers are ranked, unless they are left out. */

@@ -1,5 +1,5 @@
 /**
- * A small assembler for WebAssembly with 128-bit SIMD: just the instructions that the kernels of this room need.
+ * A small assembler for WebAssembly with 128-bit SIMD: just the instructions that Espalier's kernels need.
  * Kernels are written as TypeScript functions that put expressions together, so that unrolled loops are ordinary loops
  * and nothing binary has to be built or stored.
  * Source: WebAssembly Core Specification 2.0, section 5 (binary format).
@@ -20,7 +20,7 @@ export interface Local<T extends ValueType> {
 
 type Integer = Expression<'i32'>;
 type Double = Expression<'f64'>;
-type Pair = Expression<'v128'>;
+type Vector = Expression<'v128'>;
 type Statement = Expression<'void'>;
 
 const typeCodes: Readonly<Record<ValueType, number>> = { i32: 0x7f, f64: 0x7c, v128: 0x7b };
@@ -38,6 +38,12 @@ export const i32 = {
   add: (a: Integer, b: Integer): Integer => binary('i32', a, b, 0x6a),
   subtract: (a: Integer, b: Integer): Integer => binary('i32', a, b, 0x6b),
   multiply: (a: Integer, b: Integer): Integer => binary('i32', a, b, 0x6c),
+  load: (address: Integer, offset = 0): Integer => ({
+    type: 'i32',
+    bytes: [...address.bytes, 0x28, ...memory(offset)],
+  }),
+  store: (address: Integer, value: Integer, offset = 0): Statement =>
+    statement(address.bytes, ...value.bytes, 0x36, ...memory(offset)),
 };
 
 /** Doubles; offsets are in bytes. */
@@ -51,25 +57,58 @@ export const f64 = {
   multiply: (a: Double, b: Double): Double => binary('f64', a, b, 0xa2),
 };
 
-/** Two doubles side by side; offsets are in bytes, alignment does not matter. */
-export const f64x2 = {
-  zero: { type: 'v128', bytes: [0xfd, 0x0c, ...new Array<number>(16).fill(0)] } as Pair,
-  load: (address: Integer, offset = 0): Pair => ({
+/** 16 bytes as they are; offsets are in bytes, alignment does not matter. */
+const v128 = {
+  load: (address: Integer, offset = 0): Vector => ({
     type: 'v128',
     bytes: [...address.bytes, 0xfd, 0x00, ...memory(offset)],
   }),
+  store: (address: Integer, value: Vector, offset = 0): Statement =>
+    statement(address.bytes, ...value.bytes, 0xfd, 0x0b, ...memory(offset)),
+};
+
+/** Two doubles side by side. */
+export const f64x2 = {
+  ...v128,
+  zero: { type: 'v128', bytes: [0xfd, 0x0c, ...new Array<number>(16).fill(0)] } as Vector,
   /** One double of memory in both lanes. */
-  loadSplat: (address: Integer, offset = 0): Pair => ({
+  loadSplat: (address: Integer, offset = 0): Vector => ({
     type: 'v128',
     bytes: [...address.bytes, 0xfd, 0x0a, ...memory(offset)],
   }),
-  splat: (value: Double): Pair => ({ type: 'v128', bytes: [...value.bytes, 0xfd, 0x14] }),
-  store: (address: Integer, value: Pair, offset = 0): Statement =>
-    statement(address.bytes, ...value.bytes, 0xfd, 0x0b, ...memory(offset)),
-  lane: (value: Pair, lane: 0 | 1): Double => ({ type: 'f64', bytes: [...value.bytes, 0xfd, 0x21, lane] }),
-  add: (a: Pair, b: Pair): Pair => binary('v128', a, b, 0xfd, 0xf0, 0x01),
-  subtract: (a: Pair, b: Pair): Pair => binary('v128', a, b, 0xfd, 0xf1, 0x01),
-  multiply: (a: Pair, b: Pair): Pair => binary('v128', a, b, 0xfd, 0xf2, 0x01),
+  splat: (value: Double): Vector => ({ type: 'v128', bytes: [...value.bytes, 0xfd, 0x14] }),
+  lane: (value: Vector, lane: 0 | 1): Double => ({ type: 'f64', bytes: [...value.bytes, 0xfd, 0x21, lane] }),
+  add: (a: Vector, b: Vector): Vector => binary('v128', a, b, 0xfd, 0xf0, 0x01),
+  subtract: (a: Vector, b: Vector): Vector => binary('v128', a, b, 0xfd, 0xf1, 0x01),
+  multiply: (a: Vector, b: Vector): Vector => binary('v128', a, b, 0xfd, 0xf2, 0x01),
+};
+
+/** Four floats side by side. */
+export const f32x4 = {
+  ...v128,
+  /** One float of memory in all lanes. */
+  loadSplat: (address: Integer, offset = 0): Vector => ({
+    type: 'v128',
+    bytes: [...address.bytes, 0xfd, 0x09, ...memory(offset)],
+  }),
+  absolute: (value: Vector): Vector => ({ type: 'v128', bytes: [...value.bytes, 0xfd, 0xe0, 0x01] }),
+  add: (a: Vector, b: Vector): Vector => binary('v128', a, b, 0xfd, 0xe4, 0x01),
+  subtract: (a: Vector, b: Vector): Vector => binary('v128', a, b, 0xfd, 0xe5, 0x01),
+  multiply: (a: Vector, b: Vector): Vector => binary('v128', a, b, 0xfd, 0xe6, 0x01),
+};
+
+/** Four integers side by side. */
+export const i32x4 = {
+  ...v128,
+  lane: (value: Vector, lane: 0 | 1 | 2 | 3): Integer => ({ type: 'i32', bytes: [...value.bytes, 0xfd, 0x1b, lane] }),
+  /** Unsigned. */
+  shiftRight: (value: Vector, bits: Integer): Vector => ({
+    type: 'v128',
+    bytes: [...value.bytes, ...bits.bytes, 0xfd, 0xad, 0x01],
+  }),
+  and: (a: Vector, b: Vector): Vector => binary('v128', a, b, 0xfd, 0x4e),
+  /** All bits of a lane where a ≥ b, signed; else none. */
+  atLeast: (a: Vector, b: Vector): Vector => binary('v128', a, b, 0xfd, 0x3f),
 };
 
 /** Runs the body while `pointer` < `end` (unsigned), adding `step` to it after each round. */

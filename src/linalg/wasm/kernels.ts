@@ -17,6 +17,7 @@ import {
   type Local,
   set,
 } from './assembler';
+import { Instance, Memory, Module, pageBytes, type WebAssemblyMemory } from './webAssembly';
 
 /** All arguments are byte addresses or byte counts in the workspace's memory. */
 export interface Kernels {
@@ -39,21 +40,6 @@ export interface Kernels {
   rotate(bottom: number, bottomEnd: number, stride: number, rotations: number, rotationsEnd: number): void;
 }
 
-/** What is used of WebAssembly's interface; Node's own type definitions leave it to the browser's. */
-interface WebAssemblyInterface {
-  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
-  readonly Memory: new (pages: { initial: number; maximum: number }) => WebAssemblyMemory;
-}
-
-interface WebAssemblyMemory {
-  readonly buffer: ArrayBuffer;
-  grow(pages: number): number;
-}
-
-const { Module, Instance, Memory } = (globalThis as unknown as { WebAssembly: WebAssemblyInterface }).WebAssembly;
-
-const pageBytes = 65536;
 const maximumPages = 65536;
 /** A memory that had to grow beyond this is not kept for the next call. */
 const keptBytes = 256 * 2 ** 20;
