@@ -27,6 +27,11 @@ export interface Layer {
   readonly reason: string | null;
 }
 
+/** The axis of a layer's output that has its channels. @param rank of the output */
+export function channelAxis({ node }: Pick<Layer, 'node'>, rank: number): number {
+  return node.opType === 'MatMul' ? rank - 1 : 1;
+}
+
 /** All layers in graph order, those of subgraphs after the node that holds them. */
 export function findLayers(graph: Graph): Layer[] {
   const found: Omit<Layer, 'name'>[] = [];

@@ -3,20 +3,15 @@
  * zero, and those that are always zero themselves. Taking them out changes nothing; it goes on until none is left, since
  * what only an idle channel needed is idle as well.
  */
-import { modelFacts } from '../analysis/facts';
-import { findLayers } from '../analysis/layers';
-import { storedTotals } from '../analysis/totals';
-import type { Graph, GraphNode } from '../graph/graph';
-import type { LayerProjection, Projection } from '../protocol/plan';
-import { projectionOf } from '../prune/channelPlan';
-import { newShape } from '../prune/channels';
+import type { Graph } from '../graph/graph';
+import type { Projection } from '../protocol/plan';
 import type { ChannelGroups, Group, MemberWeight } from '../prune/groups';
 import { givers, type ImportanceSource, perChannel, perPosition, weightOf } from '../prune/importance/source';
 import type { RemoveChannelsCut } from '../prune/plan';
-import { removalOfCuts, removeChannels } from '../surgery/channels';
 import { channelGroups } from './channels';
 import type { Decomposed } from './decompose';
 import type { OpenedModel } from './models';
+import { layersIn, openedWith, projectionAfter, withoutChannels } from './narrowed';
 import { noiseInputs } from './verify';
 import { rangesOf } from './zeroChannels';
 
@@ -33,44 +28,21 @@ export interface Compact {
 export async function compact(from: OpenedModel, graph: Graph, seed: number): Promise<Compact> {
   const first = await channelGroups(from);
   const lost = new Map<string, number>();
-  let opened = openedWith(from, graph, from.shapes.values);
-  for (let removed = true; removed; ) {
+  let opened = openedWith(from, graph, from.shapes.values, 'sparse');
+  for (;;) {
     const groups = await channelGroups(opened);
     const cuts = await idleChannels(opened, groups, seed);
-    removed = cuts.length > 0;
-    if (!removed) break;
+    if (cuts.length === 0) break;
     for (const { group, channels } of cuts) lost.set(group, (lost.get(group) ?? 0) + channels.length);
-    const cut = removeChannels(groups, cuts, from.model.metadata.irVersion);
-    const removal = removalOfCuts(groups, cuts);
-    const values = new Map(
-      [...opened.shapes.values].map(
-        ([value, shape]) => [value, newShape(groups.wiring, removal, value) ?? shape] as const,
-      ),
-    );
-    opened = openedWith(from, cut, values);
+    opened = withoutChannels(opened, groups, cuts);
   }
-  const named = new Map(
-    from.layers.filter(({ path }) => !path.length).map(({ node, name }) => [node.outputs[0], name]),
-  );
-  const owners = new Map<GraphNode, string>();
-  for (const node of opened.model.graph.nodes) {
-    const owner = named.get(node.outputs[0]);
-    if (owner !== undefined) owners.set(node, owner);
-  }
+  const cut = opened.model.graph;
+  const whyWhole = (): string => 'every channel has weights that are not zero';
   return {
-    decomposed: { graph: opened.model.graph, masked: graph, owners },
-    projection: projectionAfter(from, opened, first, lost),
+    decomposed: { graph: cut, masked: graph, owners: layersIn(cut, from) },
+    projection: projectionAfter({ from, after: opened, groups: first, lost, whyWhole }),
     removed: [...lost.values()].reduce((sum, count) => sum + count, 0),
   };
-}
-
-/** A graph in memory as an opened model. */
-function openedWith(from: OpenedModel, graph: Graph, values: ReadonlyMap<string, readonly number[]>): OpenedModel {
-  const model = { ...from.model, graph };
-  const layers = findLayers(graph);
-  const shapes = { ...from.shapes, values };
-  const facts = modelFacts(model, layers, shapes);
-  return { ...from, model, layers, shapes, facts, uses: storedTotals(graph).uses, stamp: `${from.stamp}/compact` };
 }
 
 async function idleChannels(
@@ -127,32 +99,4 @@ function sizes(group: Group, members: readonly MemberWeight[], source: Importanc
     });
   }
   return total;
-}
-
-function projectionAfter(
-  from: OpenedModel,
-  after: OpenedModel,
-  groups: ChannelGroups,
-  lost: ReadonlyMap<string, number>,
-): Projection {
-  const now = new Map(after.facts.layers.map((layer) => [layer.name, layer]));
-  const known = new Map(groups.layers.map((layer) => [layer.layer, layer]));
-  return {
-    before: from.facts.totals,
-    after: after.facts.totals,
-    basis: 'weights',
-    shortfall: null,
-    groups: groups.groups.map((group) =>
-      projectionOf(group, group.channels - (lost.get(group.name) ?? 0), 'every channel has weights that are not zero'),
-    ),
-    layers: from.facts.layers.map((layer): LayerProjection => {
-      const found = now.get(layer.name) ?? layer;
-      const { params, macs, bytes } = found;
-      const base = { layer: layer.name, rank: layer.fullRank, error: 0, params, macs, bytes };
-      if (found.weight.shape.join() !== layer.weight.shape.join()) {
-        return { ...base, action: 'narrow', reason: null, channels: found.outputShape?.[1] ?? 0 };
-      }
-      return { ...base, action: 'keep', reason: known.get(layer.name)?.reason ?? 'all channels it shares stay' };
-    }),
-  };
 }

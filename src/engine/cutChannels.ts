@@ -5,7 +5,7 @@
 import { findLayers, type Layer } from '../analysis/layers';
 import { verificationFailed } from '../errors';
 import { serializeGraph } from '../formats/onnx/serialize';
-import type { Graph, GraphNode } from '../graph/graph';
+import type { Graph } from '../graph/graph';
 import type { Check } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
@@ -23,6 +23,7 @@ import type { Decomposed } from './decompose';
 import { type ChannelsLeft, leftAfter, momentsLeft } from './fitTarget';
 import type { Inputs } from './inputs';
 import type { OpenedModel } from './models';
+import { layersIn } from './narrowed';
 import { type Scene, within } from './scene';
 import { largestDifference, noiseInputs, outputsOf } from './verify';
 
@@ -56,20 +57,12 @@ export async function cutChannels(
   const { graph, metadata } = from.model;
   const cut = removeChannels(groups, cuts, metadata.irVersion);
   const check = await sameAsMasked(request, cut);
-  const named = new Map(
-    from.layers.filter(({ path }) => !path.length).map(({ node, name }) => [node.outputs[0], name]),
-  );
   const fitted =
     inputs && cuts.length && settings.data && (settings.channel.reconstruct || settings.channel.compensate)
-      ? await fitAll({ ...request, inputs }, cut, named, context)
+      ? await fitAll({ ...request, inputs }, cut, context)
       : cut;
-  const owners = new Map<GraphNode, string>();
-  for (const node of fitted.nodes) {
-    const owner = named.get(node.outputs[0]);
-    if (owner !== undefined) owners.set(node, owner);
-  }
   const masked = fitted === cut && isExact(groups, cuts) ? maskChannels(groups, cuts) : fitted;
-  const decomposed = { graph: fitted, masked: cuts.length ? masked : graph, owners };
+  const decomposed = { graph: fitted, masked: cuts.length ? masked : graph, owners: layersIn(fitted, from) };
   return { decomposed, checks: check ? [check] : [] };
 }
 
@@ -102,7 +95,6 @@ const SHARES = { means: [0, 0.2], fits: [0.2, 1] } as const;
 async function fitAll(
   request: CutRequest & { readonly inputs: Inputs },
   cut: Graph,
-  named: ReadonlyMap<string, string>,
   context: RequestContext,
 ): Promise<Graph> {
   const { from, groups, cuts, settings } = request;
@@ -114,8 +106,9 @@ async function fitAll(
     ? shiftsOf(groups, cuts, await meansOf(request, lost, within(context, SHARES.means)))
     : new Map<string, Float64Array>();
   const before = new Map(from.layers.map((layer) => [layer.name, layer]));
-  const affected = findLayers(cut).flatMap(({ path, node }) => {
-    const name = path.length ? undefined : named.get(node.outputs[0]);
+  const owners = layersIn(cut, from);
+  const affected = findLayers(cut).flatMap(({ node }) => {
+    const name = owners.get(node);
     return name !== undefined && touched.has(name) ? [{ node, name }] : [];
   });
   const { progress, signal } = within(context, SHARES.fits);

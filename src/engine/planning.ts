@@ -1,21 +1,16 @@
 /** What settings would do to a model, whatever their method, from what is known of it so far. */
 
-import { modelFacts } from '../analysis/facts';
-import { findLayers } from '../analysis/layers';
-import { storedTotals } from '../analysis/totals';
 import { UserError } from '../errors';
 import type { GroupDetail, LayerDetail, LayerProjection, Projection } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import { planChannels } from '../prune/channelPlan';
-import { newShape } from '../prune/channels';
 import { compactionOf } from '../prune/compaction/places';
-import type { ChannelGroups } from '../prune/groups';
-import type { Plan, RemoveChannelsCut } from '../prune/plan';
+import type { Plan } from '../prune/plan';
 import { countedTarget, shareOf, shortfallOf } from '../prune/target';
-import { removalOfCuts, removeChannels } from '../surgery/channels';
 import type { Calibrated } from './calibration';
 import { type ChannelKnowledge, channelGroups, planOfChannels } from './channels';
 import type { OpenedModel } from './models';
+import { withoutChannels } from './narrowed';
 import { projectPlan } from './projection';
 import { doubleShares } from './scene';
 import type { WeightEnergies } from './singularValues';
@@ -170,28 +165,4 @@ export function joinedProjection(channels: Projection, later: Projection): Proje
 
 function lost({ channels, error }: LayerProjection): Pick<LayerProjection, 'channels' | 'error'> {
   return { channels, error };
-}
-
-/** The model without some channels, in memory: its weights are read from the file when they are asked for. */
-function withoutChannels(opened: OpenedModel, groups: ChannelGroups, cuts: readonly RemoveChannelsCut[]): OpenedModel {
-  if (!cuts.length) return opened;
-  const removal = removalOfCuts(groups, cuts);
-  const model = { ...opened.model, graph: removeChannels(groups, cuts, opened.model.metadata.irVersion) };
-  const layers = findLayers(model.graph);
-  const values = new Map<string, readonly number[]>(opened.shapes.values);
-  for (const value of values.keys()) {
-    const shape = newShape(groups.wiring, removal, value);
-    if (shape) values.set(value, shape);
-  }
-  const shapes = { ...opened.shapes, values };
-  const stored = storedTotals(model.graph);
-  return {
-    ...opened,
-    model,
-    layers,
-    uses: stored.uses,
-    shapes,
-    facts: modelFacts(model, layers, shapes),
-    stamp: `${opened.stamp}/${JSON.stringify(cuts)}`,
-  };
 }

@@ -2,24 +2,18 @@
  * The end of a ResRep run: compactors folded into their layers, channels whose rows have vanished cut, and what that
  * leaves of the model.
  */
-
-import { modelFacts } from '../analysis/facts';
-import { findLayers } from '../analysis/layers';
 import type { Graph } from '../graph/graph';
-import type { Check, CompactionReport, LayerProjection, Projection } from '../protocol/plan';
+import type { Check, CompactionReport, Projection } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
-import { projectionOf } from '../prune/channelPlan';
-import { newShape } from '../prune/channels';
 import type { Compaction } from '../prune/compaction/places';
-import type { ChannelGroups } from '../prune/groups';
 import type { RemoveChannelsCut } from '../prune/plan';
 import { shortfallOf } from '../prune/target';
-import { removalOfCuts, removeChannels } from '../surgery/channels';
+import { removeChannels } from '../surgery/channels';
 import { foldCompactors } from '../surgery/foldCompactors';
 import { type Tensor, toFloat32 } from '../tensor/tensor';
 import { channelGroups } from './channels';
 import { type MaskKeeper, rowNorms, scoresOf } from './maskKeeper';
-import type { OpenedModel } from './models';
+import { openedWith, projectionAfter, shapesWithout } from './narrowed';
 import type { Site } from './resrep';
 import { noiseInputs } from './verify';
 import { withConstants } from './zeroChannels';
@@ -52,7 +46,7 @@ export async function finish(
     ),
   );
   const folded = foldCompactors(groups.wiring, perLayer, tensors, metadata.irVersion);
-  const opened = withGraph(from, folded, from.shapes.values);
+  const opened = openedWith(from, folded, from.shapes.values, 'folded');
   const newGroups = await channelGroups(opened);
   const cuts = chosen.flatMap((channels, g): RemoveChannelsCut[] =>
     channels.length ? [{ kind: 'removeChannels', group: compaction.groups[g].group.name, channels }] : [],
@@ -60,23 +54,24 @@ export async function finish(
   const cut = removeChannels(newGroups, cuts, metadata.irVersion);
   const feeds = noiseInputs(folded, from.shapes.inputs ?? {}, settings.seed);
   const graph = await withConstants(newGroups, metadata, cuts, cut, feeds);
-  const removal = removalOfCuts(newGroups, cuts);
-  const values = new Map(
-    [...opened.shapes.values].map(([value, shape]) => {
-      return [value, newShape(newGroups.wiring, removal, value) ?? shape] as const;
-    }),
-  );
-  const after = withGraph(from, graph, values);
+  const after = openedWith(from, graph, shapesWithout(opened.shapes.values, newGroups, cuts), 'cut');
   const masked = keeper.masked.flatMap((flags, g) => [...flags].flatMap((flag, c) => (flag ? [largest[g][c]] : [])));
   const { vanished } = settings.resrep;
   const alive = chosen.reduce((sum, channels, g) => sum + channels.filter((c) => largest[g][c] >= vanished).length, 0);
   const gone = masked.filter((norm) => norm < vanished).length;
   const worst = masked.reduce((most, norm) => Math.max(most, norm), 0);
   const count = chosen.reduce((sum, { length }) => sum + length, 0);
+  const projection = projectionAfter({
+    from,
+    after,
+    groups,
+    lost: new Map(compaction.groups.map(({ group }, g) => [group.name, chosen[g].length])),
+    whyWhole: (group) => compaction.declined.get(group) ?? 'none of its rows vanished',
+  });
   return {
     graph,
     alive,
-    projection: projectionAfter(from, after, compaction, groups, chosen, settings),
+    projection: { ...projection, shortfall: shortfallAfter(projection, settings) },
     report: {
       ...keeper.report(),
       layers: compaction.places.map(({ name, rows }, i) => ({
@@ -115,50 +110,7 @@ function chosenToGo(
   });
 }
 
-function withGraph(from: OpenedModel, graph: Graph, values: ReadonlyMap<string, readonly number[]>): OpenedModel {
-  const model = { ...from.model, graph };
-  const layers = findLayers(graph);
-  // A layer that took its normalization in gives that one's output.
-  const known = new Map(values);
-  const shapes = { ...from.shapes, values: known };
-  for (const { node, name } of layers) {
-    const before = from.layers.find((layer) => layer.name === name)?.node.outputs[0];
-    const shape = before === undefined ? undefined : known.get(before);
-    if (shape && !known.has(node.outputs[0])) known.set(node.outputs[0], shape);
-  }
-  return { ...from, model, layers, shapes, facts: modelFacts(model, layers, shapes), stamp: `${from.stamp}/folded` };
-}
-
-function projectionAfter(
-  from: OpenedModel,
-  after: OpenedModel,
-  compaction: Compaction,
-  groups: ChannelGroups,
-  chosen: readonly (readonly number[])[],
-  { target }: PruneSettings,
-): Projection {
-  const now = new Map(after.facts.layers.map((layer) => [layer.name, layer]));
-  const lost = new Map(compaction.groups.map(({ group }, g) => [group.name, chosen[g].length]));
-  const known = new Map(groups.layers.map((layer) => [layer.layer, layer]));
-  const [before, left] = [from.facts.totals, after.facts.totals];
-  const share = (left.macs ?? 0) / (before.macs || 1);
-  return {
-    before,
-    after: left,
-    basis: 'weights',
-    shortfall: share > target.value + 1e-9 ? shortfallOf(target.value, share) : null,
-    groups: groups.groups.map((group) => {
-      const kept = group.channels - (lost.get(group.name) ?? 0);
-      return projectionOf(group, kept, compaction.declined.get(group.name) ?? 'none of its rows vanished');
-    }),
-    layers: from.facts.layers.map((layer): LayerProjection => {
-      const found = now.get(layer.name) ?? layer;
-      const { params, macs, bytes } = found;
-      const base = { layer: layer.name, rank: layer.fullRank, error: 0, params, macs, bytes };
-      const isNarrow = found.weight.shape.join() !== layer.weight.shape.join();
-      if (isNarrow) return { ...base, action: 'narrow', reason: null, channels: found.outputShape?.[1] ?? 0 };
-      const reason = known.get(layer.name)?.reason ?? 'all channels it shares stay';
-      return { ...base, action: 'keep', reason };
-    }),
-  };
+function shortfallAfter({ before, after }: Projection, { target }: PruneSettings): Projection['shortfall'] {
+  const share = (after.macs ?? 0) / (before.macs || 1);
+  return share > target.value + 1e-9 ? shortfallOf(target.value, share) : null;
 }

@@ -1,5 +1,5 @@
 /** What a removal of channels leaves of each layer; a recount of the new graph gives the same numbers. */
-import type { Layer } from '../analysis/layers';
+import { channelAxis, type Layer } from '../analysis/layers';
 import { opDef } from '../ops';
 import { dataTypes, elementCount } from '../tensor/dtype';
 import { newInputShape, newShape, type Removal } from './channels';
@@ -51,6 +51,6 @@ function addNarrowed(
         inputs: node.inputs.map((_, i) => newInputShape(wiring, removal, index, i) ?? null),
         outputs: node.outputs.map((name) => newShape(wiring, removal, name) ?? null),
       }) ?? null,
-    channels: after?.[node.opType === 'MatMul' ? after.length - 1 : 1] ?? 0,
+    channels: after?.[channelAxis(layer, after.length)] ?? 0,
   });
 }

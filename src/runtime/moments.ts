@@ -2,7 +2,7 @@
  * Second moments of layer outputs over calibration data (algorithms 8): the runtime computes F·Fᵀ and the row sums of
  * F, a layer's output as [channels, positions], and only c×c numbers come back, to be summed in float64.
  */
-import type { Layer } from '../analysis/layers';
+import { channelAxis, type Layer } from '../analysis/layers';
 import type { CrossMoments, Moments } from '../analysis/moments';
 import { serializeGraph } from '../formats/onnx/serialize';
 import { reduceSum } from '../graph/build';
@@ -34,13 +34,9 @@ export interface Observed {
 }
 
 /** A layer's output, whose number of axes is known from running the model. */
-export function observedOutput({ node, weight }: Layer, rank: number): Observed {
-  return {
-    value: node.outputs[0] as string,
-    dtype: weight.dtype,
-    rank,
-    channelAxis: node.opType === 'MatMul' ? rank - 1 : 1,
-  };
+export function observedOutput(layer: Layer, rank: number): Observed {
+  const { node, weight } = layer;
+  return { value: node.outputs[0] as string, dtype: weight.dtype, rank, channelAxis: channelAxis(layer, rank) };
 }
 
 /**
