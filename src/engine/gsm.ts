@@ -101,7 +101,9 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
     },
     among(within(context, [BEFORE_CUT, 1]), spans[1]),
   );
-  return pruned(decomposed, last, { ...sparse, training: joinedTraining(sparse.training, last.report) });
+  const { untrained } = sparse.training;
+  const both = joinedTraining(sparse.training, { ...last.report, untrained });
+  return pruned(decomposed, last, { ...sparse, training: both });
 }
 
 const TOO_OLD = `The file is not smaller: sparse tensors can be stored from IR version ${SPARSE_IR_VERSION} on, and the model has an older one.`;

@@ -13,6 +13,7 @@ import { prunedModel } from './prunedModel';
 import { recombine } from './recombine';
 import type { Pruned } from './round';
 import { doubleShares, type Scene, trainingOf, within } from './scene';
+import { joinedTraining } from './train';
 import { withLoss } from './trainingOptions';
 
 /** One round: a method, and how much of the unpruned model it leaves. */
@@ -121,6 +122,7 @@ export function together(
     (later, report) => joinedProjection(report.projection, later),
     last.projection,
   );
+  const [training, ...later] = reports.flatMap(({ training }) => training ?? []);
   const total = base.facts.totals[kind];
   const shortfall =
     projection.shortfall && total ? shortfallOf(share, (projection.after[kind] ?? 0) / total) : projection.shortfall;
@@ -128,7 +130,7 @@ export function together(
     ...last,
     projection: { ...projection, shortfall },
     checks: reports.flatMap(({ checks }) => checks),
-    training: joined(reports.map(({ training }) => training)),
+    training: training ? joinedTraining(training, ...later) : null,
   };
 }
 
@@ -187,19 +189,4 @@ function secondsLeft({ secondsLeft, steps, step }: NonNullable<Progress['trainin
   if (secondsLeft === null) return null;
   // A training that is at its end says nothing of the pace.
   return step < steps ? secondsLeft * (1 + (more * steps) / (steps - step)) : more === 0 ? secondsLeft : null;
-}
-
-/** The reports of consecutive trainings as one. */
-function joined(reports: readonly (TrainingReport | null)[]): TrainingReport | null {
-  const known = reports.filter((report) => report !== null);
-  const last = known.at(-1);
-  if (!last) return null;
-  const seconds = known.reduce((sum, report) => sum + report.seconds, 0);
-  return {
-    ...last,
-    losses: known.flatMap(({ losses }) => losses),
-    epochs: known.flatMap(({ epochs }) => epochs),
-    seconds,
-    imagesPerSecond: known.reduce((sum, { imagesPerSecond, seconds: s }) => sum + imagesPerSecond * s, 0) / seconds,
-  };
 }

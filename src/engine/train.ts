@@ -28,15 +28,17 @@ export interface TrainingRequest extends ProgramRequest {
   readonly pause?: PauseGate;
 }
 
-/** Two trainings of one model, one after the other, as one. */
-export function joinedTraining(first: TrainingReport, last: Omit<TrainingReport, 'untrained'>): TrainingReport {
-  const seconds = first.seconds + last.seconds;
+/** The reports of consecutive trainings as one. What is no sum is the last one's. */
+export function joinedTraining(first: TrainingReport, ...later: readonly TrainingReport[]): TrainingReport {
+  const reports = [first, ...later];
+  const seconds = reports.reduce((sum, report) => sum + report.seconds, 0);
+  const images = reports.reduce((sum, report) => sum + report.imagesPerSecond * report.seconds, 0);
   return {
-    ...first,
-    losses: [...first.losses, ...last.losses],
-    epochs: [...first.epochs, ...last.epochs],
+    ...(reports.at(-1) as TrainingReport),
+    losses: reports.flatMap(({ losses }) => losses),
+    epochs: reports.flatMap(({ epochs }) => epochs),
     seconds,
-    imagesPerSecond: (first.imagesPerSecond * first.seconds + last.imagesPerSecond * last.seconds) / seconds,
+    imagesPerSecond: images / seconds,
   };
 }
 
