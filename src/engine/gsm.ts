@@ -171,22 +171,19 @@ async function ticketTraining(
   kept: ReadonlyMap<string, Uint8Array>,
   context: RequestContext,
 ): Promise<Found & { readonly trained: Trained }> {
-  const { graph, ranked, weights, nonZero, cut } = masked(request.decomposed.graph, kept);
+  const { graph, ...counts } = masked(request.decomposed.graph, kept);
   const untrained = await accuracy(graph);
   const decomposed = withGraph(request.decomposed, graph);
   const trained = await trainPruned({ ...request, decomposed, kept }, context);
   const sparsity = sparsityReport(trained.graph, {
-    ranked,
-    weights,
-    kept: nonZero,
-    cut,
+    ...counts,
     saved: 'dense',
     decayExponent: null,
     accuracy: { trained: null, masked: null },
   });
   return {
     trained,
-    ranked: [...ranked],
+    ranked: [...counts.ranked],
     sparsity,
     training: { ...trained.report, untrained },
     warnings: sparsityWarnings(sparsity),

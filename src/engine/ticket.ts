@@ -8,6 +8,7 @@ import { ticketDiffers } from '../errors';
 import type { Graph } from '../graph/graph';
 import { float32Tensor, toFloat32 } from '../tensor/tensor';
 import { withTrained } from '../train/prepare';
+import { Zeroed } from '../train/zeroed';
 import type { Scene } from './scene';
 
 /** 1 where a weight may change, by the name of the stored tensor. */
@@ -52,31 +53,16 @@ export async function ticketWeights(
 /** A graph with zeros where nothing is kept, and what that took away. */
 export function masked(graph: Graph, kept: KeptWeights) {
   const changed = new Map<string, ReturnType<typeof float32Tensor>>();
-  let [weights, nonZero, whole, lost] = [0, 0, 0, 0];
+  const zeroed = new Zeroed();
   for (const { weight } of layersOf(graph)) {
     const { ref } = weight;
     const mask = kept.get(ref.name);
     if (!mask || changed.has(ref.name)) continue;
     const values = toFloat32(ref.read()).slice();
-    for (let i = 0; i < values.length; i++) {
-      const square = values[i] * values[i];
-      whole += square;
-      if (mask[i]) nonZero++;
-      else {
-        lost += square;
-        values[i] = 0;
-      }
-    }
-    weights += values.length;
+    zeroed.apply(values, mask);
     changed.set(ref.name, float32Tensor(values, ref.dims));
   }
-  return {
-    graph: withTrained(graph, changed),
-    ranked: new Set(changed.keys()),
-    weights,
-    nonZero,
-    cut: whole === 0 ? 0 : Math.sqrt(lost / whole),
-  };
+  return { graph: withTrained(graph, changed), ranked: new Set(changed.keys()), ...zeroed.counts };
 }
 
 function layersOf(graph: Graph): Layer[] {

@@ -15,6 +15,7 @@ import type { VectorOptimizer, VectorStep } from './optimizers';
 import type { Schedule } from './schedules';
 import { SparseKernels } from './sparseKernels';
 import type { Slot } from './trainingGraph';
+import { Zeroed } from './zeroed';
 
 export interface SparseMomentum {
   /** Share of the ranked weights that take their gradient in a step, and stay in the end; 0 to 1. */
@@ -196,23 +197,15 @@ export function maskedBySize(
     at += part.length;
   }
   const mask = greatestMask(all, keptCount(keep, weights));
-  let [whole, lost, kept] = [0, 0, 0];
-  for (let i = 0; i < weights; i++) {
-    const square = all[i] * all[i];
-    whole += square;
-    if (mask[i]) kept++;
-    else {
-      lost += square;
-      all[i] = 0;
-    }
-  }
+  const zeroed = new Zeroed();
+  zeroed.apply(all, mask);
   at = 0;
   for (const { name, dims } of ranked) {
     const count = elementCount(dims);
     masked.set(name, float32Tensor(all.slice(at, at + count), dims));
     at += count;
   }
-  return { tensors: masked, ranked: names, weights, kept, cut: whole === 0 ? 0 : Math.sqrt(lost / whole) };
+  return { tensors: masked, ranked: names, ...zeroed.counts };
 }
 
 /** Below this, weights that are cut are still large enough to be missed. */
