@@ -74,14 +74,13 @@ async function channelPlan(
 async function resRepPlan(opened: OpenedModel, settings: PruneSettings): Promise<AnyPlan> {
   const groups = await channelGroups(opened);
   const { groups: open, declined } = compactionOf(groups, settings, settings.resrep);
-  const scores = new Map(groups.groups.map(({ name, channels }) => [name, new Float64Array(channels)]));
-  const closed = [...declined.keys()].map((name) => ({ match: name, keep: true }));
-  const { mostRemoved, ...channel } = settings.channel;
+  const scores = new Map(
+    groups.groups.map(({ name, channels }) => [name, declined.get(name) ?? new Float64Array(channels)]),
+  );
   const least = settings.resrep.minRows / Math.max(1, ...open.map(({ group }) => group.channels));
   const even: PruneSettings = {
     ...settings,
-    channel: { ...channel, allocation: 'uniform', mostRemoved: 1 - Math.min(1, least) },
-    groups: [...settings.groups, ...closed],
+    channel: { ...settings.channel, allocation: 'uniform', mostRemoved: 1 - Math.min(1, least) },
   };
   const input = { facts: opened.facts, groups, scores, criterion: 'training', sensitivity: null };
   const { plan, projection } = planChannels(input, even);

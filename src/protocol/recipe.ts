@@ -136,7 +136,9 @@ export const channelOptionsSchema = z
       .min(0)
       .max(1)
       .default(0.9)
-      .describe('Largest share of a group’s channels that may be removed.'),
+      .describe(
+        'Largest share of a group’s channels that may be removed. A group whose layers all have other channels as well may go altogether where the share would leave it less than half of the multiple.',
+      ),
     inexact: z
       .boolean()
       .default(false)

@@ -1,11 +1,13 @@
 /** ResRep from a model file and images to a narrower network that computes what its compactors left. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import type { Service } from '../../src/engine/service';
 import { openModel } from '../../src/formats';
 import type { CompactionProgress, Progress, RunResult } from '../../src/protocol/plan';
 import { settingsSchema } from '../../src/protocol/recipe';
+import { Net } from '../support/architectures/net';
+import { modelBytes } from '../support/onnxBuilder';
 import { type Asked, type SettingsInput, type StripesRuns, stripesData, stripesRuns } from '../support/stripesRuns';
 
 let folder: string;
@@ -117,4 +119,18 @@ test('what it would do and how long it takes is known before', async () => {
   const { steps, secondsPerStep } = await service.handlers.trainingTime(request, context);
   expect(steps).toBe(300);
   expect(secondsPerStep).toBeGreaterThan(0);
+});
+
+test('groups that stay whole close no others whose names look alike', async () => {
+  const net = new Net();
+  const stem = net.block('*', net.input('x', ['N', 3, 6, 6]), 8);
+  net.head(net.relu(net.add(stem, net.block('b', net.block('a', stem, 8), 8, { act: null }))));
+  const file = path.join(folder, 'globs.onnx');
+  writeFileSync(file, modelBytes(net.graph()));
+  const request = { path: file, settings: settingsSchema.parse({ ...settings, data: undefined }), folder };
+  const context = { signal: new AbortController().signal, progress: () => undefined };
+  const { groups = [] } = await service.handlers.project(request, context);
+  const [whole, open] = ['*', 'a'].map((name) => groups.find((group) => group.name === name));
+  expect(whole).toMatchObject({ kept: 8, reason: expect.stringContaining('2 layers give the same channels') });
+  expect(open?.kept).toBeLessThan(8);
 });
