@@ -50,7 +50,7 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
   const { from, settings, training, name } = round;
   const { base, inputs, evaluation, tools, stages } = scene;
   if (!training || !inputs) throw trainingNeeded({ method: 'gsm' });
-  const { projection } = projectPlan(from, settings, null, await tools.weightEnergies(from, settings));
+  const { projection } = projectPlan(from, settings, null, null);
   const start = startOf(scene, round, untouched(from));
   const request = trainingRequest(scene, { ...round, training, inputs }, start);
   const accuracy = async (graph: Graph): Promise<number | null> =>

@@ -11,7 +11,8 @@ import type { WeightEnergies } from './singularValues';
 
 /**
  * @param calibrated energies and importance of activation bases, or null to go by the weights
- * @param weights energies of weight bases; not looked at when there are calibrated ones
+ * @param weights energies of weight bases; not looked at when there are calibrated ones, or when the method has no target:
+ *   the projection, without its details, is then the same whatever they are
  */
 export function projectPlan(
   opened: OpenedModel,

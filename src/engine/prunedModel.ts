@@ -72,7 +72,7 @@ function surgery(
 ): Promise<Surgery> {
   switch (settings.method) {
     case 'fine-tune':
-      return unpruned(scene, site);
+      return unpruned(site.from, settings);
     case 'channel':
       return channelSurgery(scene, site, settings, context, shares);
     case 'basis':
@@ -88,8 +88,8 @@ function surgery(
   }
 }
 
-async function unpruned({ settings, tools }: Scene, { from }: Site): Promise<Surgery> {
-  const { projection } = projectPlan(from, settings, null, await tools.weightEnergies(from, settings));
+async function unpruned(from: OpenedModel, settings: PruneSettings): Promise<Surgery> {
+  const { projection } = projectPlan(from, settings, null, null);
   return { projection, decomposed: untouched(from), checks: [] };
 }
 

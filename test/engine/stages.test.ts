@@ -29,8 +29,8 @@ function run({ with: more, ...asked }: Asked & { readonly with?: Partial<Setting
 }
 
 /** The classifier, trained: a file beside it. */
-async function trained(): Promise<string> {
-  const training = { epochs: 12, lr: 0.1, batch: 24 };
+async function trained(more: SettingsInput['training'] = {}): Promise<string> {
+  const training = { epochs: 12, lr: 0.1, batch: 24, ...more };
   const { candidate } = await run({ with: { method: 'fine-tune', training } });
   writeFileSync(path.join(folder, 'trained.onnx'), readFileSync(candidate));
   return 'trained.onnx';
@@ -158,6 +158,17 @@ describe('to an accuracy', () => {
     const result = await run({ model, with: { target: { kind: 'drop', value: 5 }, training } });
     expect(result.after.macs).toBeLessThanOrEqual(0.8 * (result.before.macs ?? 0));
     expect(result.training?.epochs.length).toBeGreaterThanOrEqual(1);
+  });
+
+  test('leaves the model as it is where nothing keeps it, and says so', async () => {
+    const model = await trained({ initial: 'random' });
+    // From random weights, and hardly trained, no trial is any good.
+    const training = { epochs: 1, initial: 'random', lr: 1e-9, batch: 24 } as const;
+    const result = await run({ model, with: { target: { kind: 'drop', value: 5 }, training } });
+    expect(result.layers.map(({ action }) => action)).toEqual(['keep', 'keep', 'keep']);
+    expect(result.after.macs).toBe(result.before.macs);
+    expect(result.warnings).toContainEqual(expect.stringContaining('No pruning stayed within 5 points'));
+    expect(result.verification.every(({ passed }) => passed)).toBe(true);
   });
 
   test('needs labels', async () => {
