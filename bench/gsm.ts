@@ -16,26 +16,18 @@ import { type Graph, int, makeNode } from '../src/graph/graph';
 import { seededRandom } from '../src/linalg/random';
 import { quantile } from '../src/runtime/latency';
 import { createSession } from '../src/runtime/session';
-import { elementCount } from '../src/tensor/dtype';
-import { float32Tensor, int64Tensor } from '../src/tensor/tensor';
+import { float32Tensor } from '../src/tensor/tensor';
 import { GreatestFinder } from '../src/train/greatest';
 import { initialize } from '../src/train/initialize';
-import { LABELS, objectiveOf } from '../src/train/objective';
+import { objectiveOf } from '../src/train/objective';
 import { sgd } from '../src/train/optimizers';
 import { prepareModel } from '../src/train/prepare';
 import { buildProgram } from '../src/train/program';
 import { sparseMomentum } from '../src/train/sparseMomentum';
 import { cifarResNet, classCount, imageSide } from './resnet';
+import { fromLabels, metadata, noise } from './steps';
 
 const KEEP = 0.1;
-const metadata = {
-  irVersion: 8,
-  producerName: '',
-  producerVersion: '',
-  opsets: new Map([['', 18]]),
-  properties: new Map(),
-  functions: [],
-};
 
 const { values: options } = parseArgs({
   options: {
@@ -54,18 +46,17 @@ async function timed(work: () => unknown): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-/** A network, the name and shape of its input, and how many images a step takes. */
+/** A network, the shape of its input, and how many images a step takes. */
 interface Task {
   readonly name: string;
   readonly graph: Graph;
   readonly inners: readonly string[];
-  readonly input: string;
   readonly image: readonly number[];
   readonly batch: number;
 }
 
 const tasks: readonly Task[] = [
-  { name: 'ResNet-20', ...cifarResNet(20, false), input: 'x', image: [3, imageSide, imageSide], batch: 64 },
+  { name: 'ResNet-20', ...cifarResNet(20, false), image: [3, imageSide, imageSide], batch: 64 },
   {
     // Hardly any computation for its 267 thousand parameters.
     name: 'LeNet-300-100',
@@ -81,28 +72,20 @@ const tasks: readonly Task[] = [
       { seed: 0 },
     ),
     inners: [],
-    input: '',
     image: [1, 28, 28],
     batch: 256,
   },
 ];
 
-async function steps({ name, graph, inners, input, image, batch }: Task): Promise<void> {
+async function steps({ name, graph, inners, image, batch }: Task): Promise<void> {
   const prepared = await prepareModel({ graph, metadata, choice: 'all', inners });
-  const settings = { loss: 'labels', labelShare: 0, temperature: 1, features: 0, labelSmoothing: 0 } as const;
-  const random = seededRandom(1);
-  const shape = [batch, ...image];
-  const pixels = Float32Array.from({ length: elementCount(shape) }, () => random.normal());
-  const feeds = {
-    [input || graph.inputs[0].name]: float32Tensor(pixels, shape),
-    [LABELS]: int64Tensor(Array.from({ length: batch }, () => random.index(classCount))),
-  };
+  const feeds = noise(graph.inputs[0].name, [batch, ...image]);
   const optimizers = [sgd({ momentum: 0.98 }), sparseMomentum({ keep: KEEP, momentum: 0.98, weightDecay: 1e-4 })];
   const programs = await Promise.all(
     optimizers.map((optimizer) =>
       buildProgram({
         ...prepared,
-        objective: objectiveOf(prepared, settings),
+        objective: objectiveOf(prepared, fromLabels),
         optimizer,
         weightDecay: 1e-4,
         clip: 5,

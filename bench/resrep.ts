@@ -14,26 +14,16 @@ import { parseArgs } from 'node:util';
 import { OpenModels } from '../src/engine/models';
 import { compactionWork, siteOf } from '../src/engine/resrep';
 import { serializeGraph } from '../src/formats/onnx/serialize';
-import { seededRandom } from '../src/linalg/random';
 import { settingsSchema, trainingSchema } from '../src/protocol/recipe';
 import { quantile } from '../src/runtime/latency';
-import { elementCount } from '../src/tensor/dtype';
-import { float32Tensor, int64Tensor } from '../src/tensor/tensor';
-import { LABELS, objectiveOf } from '../src/train/objective';
+import { objectiveOf } from '../src/train/objective';
 import { sgd } from '../src/train/optimizers';
 import { prepareModel } from '../src/train/prepare';
 import { buildProgram } from '../src/train/program';
-import { cifarResNet, classCount, imageSide } from './resnet';
+import { cifarResNet, imageSide } from './resnet';
+import { fromLabels, metadata, noise } from './steps';
 
 const BATCH = 64;
-const metadata = {
-  irVersion: 8,
-  producerName: '',
-  producerVersion: '',
-  opsets: new Map([['', 18]]),
-  properties: new Map(),
-  functions: [],
-};
 
 const { values: options } = parseArgs({
   options: {
@@ -58,21 +48,14 @@ async function measure(depth: number): Promise<void> {
   const site = await siteOf(await models.withShapes(file), settings);
   const run = { steps: 1000, stepsPerEpoch: 100, rate: () => 0.01 };
   const work = compactionWork(site, { ...settings, training }, run);
-  const random = seededRandom(1);
-  const shape = [BATCH, 3, imageSide, imageSide];
-  const pixels = Float32Array.from({ length: elementCount(shape) }, () => random.normal());
-  const feeds = {
-    [graph.inputs[0].name]: float32Tensor(pixels, shape),
-    [LABELS]: int64Tensor(Array.from({ length: BATCH }, () => random.index(classCount))),
-  };
-  const loss = { loss: 'labels', labelShare: 0, temperature: 1, features: 0, labelSmoothing: 0 } as const;
+  const feeds = noise(graph.inputs[0].name, [BATCH, 3, imageSide, imageSide]);
   const programOf = async (compacts: boolean) => {
     const source = compacts ? work.decomposed.graph : site.from.model.graph;
     const compactors = compacts ? work.names : [];
     const prepared = await prepareModel({ graph: source, metadata, choice: 'all', trainsStatistics, compactors });
     return buildProgram({
       ...prepared,
-      objective: objectiveOf(prepared, loss),
+      objective: objectiveOf(prepared, fromLabels),
       optimizer: compacts ? work.optimizer : sgd({ momentum: 0.9, nesterov: true }),
       weightDecay: 1e-4,
       clip: 5,

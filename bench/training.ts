@@ -23,13 +23,12 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
-import { seededRandom } from '../src/linalg/random';
-import { float32Tensor, int64Tensor, type Tensor } from '../src/tensor/tensor';
-import { LABELS, objectiveOf } from '../src/train/objective';
+import { objectiveOf } from '../src/train/objective';
 import { sgd } from '../src/train/optimizers';
 import { prepareModel } from '../src/train/prepare';
 import { buildProgram } from '../src/train/program';
-import { cifarResNet, classCount, imageSide } from './resnet';
+import { cifarResNet, imageSide } from './resnet';
+import { fromLabels, metadata, noise } from './steps';
 
 const BATCH = 64;
 
@@ -61,31 +60,17 @@ async function espalier(
   { profile, batch = BATCH }: { profile?: string; batch?: number } = {},
 ): Promise<Contestant> {
   const { graph, inners } = cifarResNet(depth, factorized);
-  const metadata = {
-    irVersion: 8,
-    producerName: '',
-    producerVersion: '',
-    opsets: new Map([['', 18]]),
-    properties: new Map(),
-    functions: [],
-  };
   const prepared = await prepareModel({ graph, metadata, choice, inners });
-  const settings = { loss: 'labels', labelShare: 0, temperature: 1, features: 0, labelSmoothing: 0 } as const;
   const program = await buildProgram({
     graph: prepared.graph,
     metadata: prepared.metadata,
     trainables: prepared.trainables,
-    objective: objectiveOf(prepared, settings),
+    objective: objectiveOf(prepared, fromLabels),
     optimizer: sgd({ momentum: 0.9, nesterov: true }),
     clip: 5,
     session: { threads, profile },
   });
-  const random = seededRandom(1);
-  const pixels = Float32Array.from({ length: batch * 3 * imageSide * imageSide }, () => random.normal());
-  const feeds: Record<string, Tensor> = {
-    x: float32Tensor(pixels, [batch, 3, imageSide, imageSide]),
-    [LABELS]: int64Tensor(Array.from({ length: batch }, () => random.index(classCount))),
-  };
+  const feeds = noise(graph.inputs[0].name, [batch, 3, imageSide, imageSide]);
   let count = 0;
   return {
     name: 'Espalier',
