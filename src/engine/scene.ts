@@ -7,6 +7,7 @@ import type { RequestContext } from '../protocol/rpc';
 import type { DeviceId } from '../runtime/session';
 import type { PauseGate } from '../train/loop';
 import type { Calibration } from './calibration';
+import { canonical } from './canonical';
 import type { ChannelKnowledge } from './channels';
 import type { Inputs } from './inputs';
 import type { OpenedModel, OpenModels } from './models';
@@ -107,7 +108,7 @@ export function doubleShares({ double }: PruneSettings, share: number): { channe
 export function identityOf({ path, settings, folder }: RunRequest, stamp: string): string {
   const { device, threads, ...rest } = settings;
   return createHash('sha256')
-    .update(JSON.stringify([path, stamp, folder, rest]))
+    .update(canonical([path, stamp, folder, rest]))
     .digest('hex');
 }
 

@@ -13,6 +13,7 @@ import { type PauseGate, train } from '../train/loop';
 import { type PreparedModel, withTrained } from '../train/prepare';
 import type { TrainingProgram } from '../train/program';
 import { type Masked, maskedBySize } from '../train/sparseMomentum';
+import { canonical } from './canonical';
 import { dataOf, imagesPerEpoch } from './trainingData';
 import { scheduleOf } from './trainingOptions';
 import { type ProgramRequest, prepare, programOf, type Reference, referenceOf, trainedParams } from './trainingProgram';
@@ -167,7 +168,7 @@ function fingerprintOf(
 ): string {
   const rule = sparse && { ...sparse, exempt: [...(sparse.exempt ?? [])] };
   return `${run}/${createHash('sha256')
-    .update(JSON.stringify([part, training, trainables, ...(rule ? [rule] : [])]))
+    .update(canonical([part, training, trainables, ...(rule ? [rule] : [])]))
     .digest('hex')}`;
 }
 
