@@ -107,8 +107,10 @@ export async function prepareModel(model: ModelToTrain): Promise<PreparedModel> 
     outputs: student.outputs.map(({ name }, i) => ({
       name,
       shape: forward.shapes.get(name) ?? [],
-      value: beforeSoftmax(student, name),
-      target: nameOf(teacherGraph ? beforeSoftmax(teacherGraph, teacherGraph.outputs[i].name) : null),
+      value: beforeSoftmax(student, name, forward.shapes),
+      target: nameOf(
+        teacher && teacherGraph ? beforeSoftmax(teacherGraph, teacherGraph.outputs[i].name, teacher.shapes) : null,
+      ),
     })),
     features:
       teacher && teacherGraph && joined
