@@ -12,7 +12,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { OpenModels } from '../src/engine/models';
-import { compactionWork, siteOf } from '../src/engine/resrep';
+import { compactionWork, siteOf, type TrainingRun } from '../src/engine/resrep';
 import { serializeGraph } from '../src/formats/onnx/serialize';
 import { settingsSchema, trainingSchema } from '../src/protocol/recipe';
 import { quantile } from '../src/runtime/latency';
@@ -46,7 +46,7 @@ async function measure(depth: number): Promise<void> {
   const training = trainingSchema.parse({ epochs: 1 });
   const settings = settingsSchema.parse({ method: 'resrep', target: { kind: 'macs', value: 0.5 } });
   const site = await siteOf(await models.withShapes(file), settings);
-  const run = { steps: 1000, stepsPerEpoch: 100, rate: () => 0.01 };
+  const run: TrainingRun = { epochs: 10, steps: 1000, stepsPerEpoch: 100, rate: () => 0.01, of: () => run };
   const work = compactionWork(site, { ...settings, training }, run);
   const feeds = noise(graph.inputs[0].name, [BATCH, 3, imageSide, imageSide]);
   const programOf = async (compacts: boolean) => {

@@ -868,27 +868,37 @@ export function nothingToCompact({ declined }: { declined: readonly (readonly [s
   );
 }
 
-/** @param masked step by which the last row should be masked */
+/**
+ * @param masked step by which the last row should be masked, perhaps after the end
+ * @param epochs that would be enough; null when none are
+ * @param lambda of masked rows that would be enough; null when none is
+ */
 export function resRepTooShort({
   reach,
   needed,
   steps,
   masked,
+  epochs,
   lambda,
 }: {
   reach: number;
   needed: number;
   steps: number;
   masked: number;
+  epochs: number | null;
   lambda: number | null;
 }): UserError {
-  const enough =
-    lambda === null
-      ? 'Train for more epochs, or mask more rows at a time (resrep.rowsPerRefresh).'
-      : `Train for more epochs, or set resrep.maskedLambda to ${lambda.toPrecision(2)} or more; the schedule short does so by itself.`;
+  const ways = [
+    ...(epochs === null ? [] : [`train for ${epochs} epochs`]),
+    'mask more rows at a time (resrep.rowsPerRefresh)',
+    ...(lambda === null ? [] : [`set resrep.maskedLambda to ${lambda.toPrecision(2)} or more`]),
+    'take the schedule short, which fits itself to the number of steps',
+  ].join(', or ');
   return new UserError(
     'resrep-too-short',
-    `The training is too short for masked rows to reach zero: after the last of them is masked, at about step ${masked} of ${steps}, a norm of 1 falls by ${reach.toPrecision(2)}, and ${needed} are needed.`,
-    `${enough} resrep.unchecked starts all the same.`,
+    masked >= steps
+      ? `The training is too short: the last row would be masked at about step ${masked}, and it ends after ${steps}.`
+      : `The training is too short for masked rows to reach zero: after the last of them is masked, at about step ${masked} of ${steps}, a norm of 1 falls by ${reach.toPrecision(2)}, and ${needed} are needed.`,
+    `${ways[0].toUpperCase()}${ways.slice(1)}. resrep.unchecked starts all the same.`,
   );
 }

@@ -13,19 +13,25 @@ export function presetsOf(method: PruneSettings['method']): readonly Preset[] {
 }
 
 /** The change that a preset makes; what it does not speak of stays. */
-export function withPreset(settings: PruneSettings, { settings: preset }: Preset): Partial<PruneSettings> {
+export function withPreset(
+  settings: PruneSettings,
+  { settings: preset, leftOut = [] }: Preset,
+): Partial<PruneSettings> {
   const { method } = settings;
-  const options = { ...methodOptions(settings, method), ...methodOptions(preset as PruneSettings, method) };
+  const kept = Object.entries(methodOptions(settings, method)).filter(([key]) => !leftOut.includes(key));
+  const options = { ...Object.fromEntries(kept), ...methodOptions(preset as PruneSettings, method) };
   const training = { ...trainingOf(settings), ...preset.training };
   return { [method]: options, training } as Partial<PruneSettings>;
 }
 
-export function isPreset(settings: PruneSettings, { settings: preset }: Preset): boolean {
+export function isPreset(settings: PruneSettings, { settings: preset, leftOut = [] }: Preset): boolean {
   const { method } = settings;
   const isIn = (values: OptionValues, wanted: OptionValues): boolean =>
     Object.entries(wanted).every(([key, value]) => isSameValue(values[key] as OptionValue, value as OptionValue));
+  const options = methodOptions(settings, method);
   return (
-    isIn(methodOptions(settings, method), methodOptions(preset as PruneSettings, method)) &&
+    leftOut.every((key) => options[key] === undefined) &&
+    isIn(options, methodOptions(preset as PruneSettings, method)) &&
     isIn(trainingOf(settings) as unknown as OptionValues, (preset.training ?? {}) as OptionValues)
   );
 }

@@ -1,12 +1,22 @@
 /** The settings' training: what it starts from, and which of its options mean something. */
+import presets from '../schemas/presets.json';
+import type { Preset } from '../src/protocol/presets';
 import type { PruneSettings, TrainingSettings } from '../src/protocol/recipe';
 import { trainingSchema } from './methods';
 import { standardValues } from './options';
 
-/** The settings' training, or what it starts from when the recipe has none. */
+/** The settings' training as a run takes it, or what it starts from when the recipe has none. */
 export function trainingOf(settings: PruneSettings): TrainingSettings {
-  return settings.training ?? (standardValues(trainingSchema) as TrainingSettings);
+  const { method, training, resrep } = settings;
+  if (method !== 'resrep' || (training && training.epochs > 0)) return training ?? standard();
+  // It is a training: without epochs of its own it has those of its schedule.
+  const ofSchedule = schedules.find(({ settings: preset }) => preset.resrep?.schedule === resrep.schedule);
+  const words = ofSchedule?.settings.training as TrainingSettings;
+  return training ? { ...training, epochs: words.epochs } : { ...standard(), ...words };
 }
+
+const schedules = (presets as unknown as readonly Preset[]).filter(({ settings }) => settings.method === 'resrep');
+const standard = () => standardValues(trainingSchema) as TrainingSettings;
 
 const allButEpochs = Object.keys(trainingSchema.properties).filter((key) => key !== 'epochs');
 const ofAugment = Object.keys(trainingSchema.properties.augment?.properties ?? {}).map((key) => `augment.${key}`);
@@ -17,10 +27,11 @@ export function withoutMeaning(
   method: PruneSettings['method'],
 ): ReadonlySet<string> {
   if (epochs === 0) return new Set([...allButEpochs, ...ofAugment]);
-  // This method has an optimizer of its own, learns from labels by itself and prunes in one round.
+  // These train in one round with optimizers of their own; the one also learns from labels by itself.
   const isSparse = method === 'gsm';
+  const isCompacting = method === 'resrep';
   const distils = (loss === 'auto' && !isSparse) || loss === 'distill';
-  const isSgd = optimizer === 'sgd' && !isSparse;
+  const isSgd = isCompacting || (optimizer === 'sgd' && !isSparse);
   return new Set([
     ...(distils ? [] : ['temperature']),
     ...(loss === 'labels' ? ['labelShare'] : []),
@@ -28,6 +39,7 @@ export function withoutMeaning(
     ...(features > 0 ? [] : ['featureLayers']),
     ...(isSgd ? [] : ['momentum', 'nesterov']),
     ...(isSparse ? ['optimizer', 'weightDecay', 'rounds'] : []),
+    ...(isCompacting ? ['optimizer', 'rounds'] : []),
     ...(schedule === 'step' ? [] : ['milestones']),
   ]);
 }

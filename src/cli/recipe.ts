@@ -19,11 +19,11 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
   const model = base ? base.model : path.resolve(operand as string);
   const start: Partial<PruneSettings> = base?.settings ?? {};
   const preset = presetOf(args);
-  const method = args.value('method') ?? preset?.method ?? start.method ?? 'basis';
+  const method = args.value('method') ?? preset?.settings.method ?? start.method ?? 'basis';
   const words = overrides(args, path.dirname(model), method);
   // ResRep is a training: without one of its own it has that of its preset.
   const own =
-    preset?.training ?? (method === 'resrep' ? resRepTrainings[start.resrep?.schedule ?? 'short'] : undefined);
+    preset?.settings.training ?? (method === 'resrep' ? resRepTrainings[start.resrep?.schedule ?? 'short'] : undefined);
   const merged = {
     ...start,
     ...words,
@@ -32,14 +32,14 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
     basis: { ...start.basis, ...words.basis },
     channel: { ...start.channel, ...words.channel },
     double: { ...start.double, ...words.double },
-    gsm: { ...start.gsm, ...preset?.gsm, ...words.gsm },
-    resrep: { ...start.resrep, ...preset?.resrep, ...words.resrep },
+    gsm: { ...start.gsm, ...preset?.settings.gsm, ...words.gsm },
+    resrep: { ...without(start.resrep, preset?.leftOut), ...preset?.settings.resrep, ...words.resrep },
     ...(start.transfer || words.transfer ? { transfer: { ...start.transfer, ...words.transfer } } : {}),
     ...(start.training || own || words.training
       ? {
           training: {
             ...(preset ? start.training : { ...own, ...start.training }),
-            ...preset?.training,
+            ...preset?.settings.training,
             ...words.training,
           },
         }
@@ -163,12 +163,17 @@ function overrides(args: Arguments, folder: string, method: string) {
 }
 
 /** The settings that `--preset` names. */
-function presetOf(args: Arguments): Preset['settings'] | undefined {
+function presetOf(args: Arguments): Preset | undefined {
   const name = args.value('preset');
   if (name === undefined) return undefined;
   const found = presets.find((preset) => preset.name === name);
   if (!found) throw badUsage({ found: `--preset ${name}`, expected: expectedOf('prune', 'preset') });
-  return found.settings;
+  return found;
+}
+
+/** Options but those that a preset leaves to its schedule. */
+function without(options: object = {}, leftOut: readonly string[] = []): object {
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !leftOut.includes(key)));
 }
 
 /** Options that a method with an optimizer of its own takes for it. */

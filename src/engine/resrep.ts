@@ -17,7 +17,12 @@ import type { Check } from '../protocol/plan';
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { type Compaction, compactionOf } from '../prune/compaction/places';
-import { compactionSchedule, NEEDED_REACH, type ScheduledRun } from '../prune/compaction/schedule';
+import {
+  type CompactionSchedule,
+  compactionSchedule,
+  NEEDED_REACH,
+  type ScheduledRun,
+} from '../prune/compaction/schedule';
 import { evenRows } from '../prune/compaction/select';
 import { WidthCounter } from '../prune/compaction/widths';
 import type { ChannelGroups } from '../prune/groups';
@@ -128,33 +133,35 @@ export interface CompactionWork {
   readonly tooShort: UserError | null;
 }
 
-export function runOf(inputs: Inputs, training: TrainingSettings): Omit<ScheduledRun, 'rows'> {
-  const perEpoch = stepsPerEpoch(inputs, training);
-  const steps = training.epochs * perEpoch;
+/** The steps of a training, and those of one with other epochs. */
+export interface TrainingRun extends Omit<ScheduledRun, 'rows'> {
+  readonly epochs: number;
+  of(epochs: number): TrainingRun;
+}
+
+export function runOf(inputs: Inputs, training: TrainingSettings): TrainingRun {
+  const stepsOf = stepsPerEpoch(inputs, training);
   const schedule = scheduleOf(training);
-  return { steps, stepsPerEpoch: perEpoch, rate: (step) => training.lr * schedule(step, steps) };
+  const of = (epochs: number): TrainingRun => {
+    const steps = epochs * stepsOf;
+    return { epochs, steps, stepsPerEpoch: stepsOf, rate: (step) => training.lr * schedule(step, steps), of };
+  };
+  return of(training.epochs);
 }
 
 export function compactionWork(
   { compacted, compaction, counter }: Site,
   { resrep, training, ...settings }: PruneSettings & { readonly training: TrainingSettings },
-  run: Omit<ScheduledRun, 'rows'>,
+  run: TrainingRun,
 ): CompactionWork {
   const target = settings.target.value * counter.whole;
   const sizes = compaction.groups.map(({ group }) => group.channels);
   const least = compaction.groups.map(({ least: fewest }) => fewest);
   const even = evenRows(counter, { least, target }, sizes);
-  const schedule = compactionSchedule(resrep, { ...run, rows: Math.max(1, even.count) });
-  const tooShort =
-    schedule.reach < NEEDED_REACH
-      ? resRepTooShort({
-          reach: schedule.reach,
-          needed: NEEDED_REACH,
-          steps: run.steps,
-          masked: schedule.expectedEnd,
-          lambda: schedule.reach > 0 ? (schedule.maskedLambda * NEEDED_REACH) / schedule.reach : null,
-        })
-      : null;
+  const scheduled = (other: TrainingRun): CompactionSchedule =>
+    compactionSchedule(resrep, { ...other, rows: Math.max(1, even.count) });
+  const schedule = scheduled(run);
+  const tooShort = schedule.reach < NEEDED_REACH ? tooShortFor(schedule, run, scheduled) : null;
   const rows = compaction.places.flatMap(({ rows: owners }) => owners);
   const options: CompactingOptions = {
     compactors: compaction.places.map(({ name, rows: { length } }) => ({
@@ -195,4 +202,39 @@ async function sameAsCompacted(
   };
   if (!check.passed && alive === 0) throw verificationFailed({ check: check.name, detail: check.detail });
   return check;
+}
+
+function tooShortFor(
+  { reach, expectedEnd, maskedLambda }: CompactionSchedule,
+  run: TrainingRun,
+  scheduled: (run: TrainingRun) => CompactionSchedule,
+): UserError {
+  const lambda = reach > 0 ? (maskedLambda * NEEDED_REACH) / reach : MOST.lambda;
+  return resRepTooShort({
+    reach,
+    needed: NEEDED_REACH,
+    steps: run.steps,
+    masked: expectedEnd,
+    epochs: enoughEpochs(run.epochs, (epochs) => scheduled(run.of(epochs)).reach >= NEEDED_REACH),
+    lambda: lambda < MOST.lambda ? lambda : null,
+  });
+}
+
+/** Of a recipe. */
+const MOST = { epochs: 10_000, lambda: 10 };
+
+/** The fewest epochs that are enough, when more are never worse; null when none are. */
+function enoughEpochs(few: number, isEnough: (epochs: number) => boolean): number | null {
+  let low = few;
+  let high = few;
+  while (!isEnough(high)) {
+    if (high === MOST.epochs) return null;
+    [low, high] = [high, Math.min(MOST.epochs, 2 * high)];
+  }
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (isEnough(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
 }

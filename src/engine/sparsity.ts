@@ -46,12 +46,28 @@ function warningOf(
   let enough = isPossible ? Math.ceil(epochs * factor) : 0;
   // A schedule is not quite as long as its steps: it ends below its start.
   while (isPossible && after(enough) < ENOUGH_DECAY) enough += Math.ceil(enough / 10_000);
-  const nearer = isPossible ? 1 - roundedBy(Math.floor, (1 - momentum) / factor) : 0;
-  const change = isPossible
-    ? `It would be enough with ${enough} epochs, or a momentum of ${Number(nearer.toFixed(12))}, or a weight decay of ${roundedBy(Math.ceil, weightDecay * factor)}.`
-    : 'Weight decay must be above 0.';
-  return `Weights that are to become zero shrink to ${Math.exp(-exponent).toPrecision(2)} of their size in this training (E = ${exponent.toFixed(1)}); cutting them costs nothing from E = ${ENOUGH_DECAY} on. ${change}`;
+  const nearer = isPossible ? Number((1 - roundedBy(Math.floor, (1 - momentum) / factor)).toFixed(12)) : 0;
+  const stronger = roundedBy(Math.ceil, weightDecay * factor);
+  const ways = [
+    ...(enough <= MOST.epochs ? [`${enough} epochs`] : []),
+    ...(nearer <= MOST.momentum ? [`a momentum of ${nearer}`] : []),
+    ...(stronger <= MOST.weightDecay ? [`a weight decay of ${stronger}`] : []),
+  ];
+  const change = !isPossible
+    ? 'Weight decay must be above 0.'
+    : ways.length
+      ? `It would be enough with ${ways.join(', or ')}.`
+      : 'No change of one setting is enough: take more epochs, more images, a momentum of 0.99 and a higher learning rate together.';
+  const shrink = exponent < 0.05 ? 'hardly shrink' : `shrink to ${sizeAfter(exponent)} of their size`;
+  return `Weights that are to become zero ${shrink} in this training (E = ${real(exponent)}); cutting them costs nothing from E = ${ENOUGH_DECAY} on. ${change}`;
 }
+
+/** What a person would still try; more of one thing alone breaks the training. */
+const MOST = { epochs: 10_000, momentum: 0.999, weightDecay: 0.2 };
+
+const sizeAfter = (exponent: number): string => `${Number((100 * Math.exp(-exponent)).toPrecision(2))} %`;
+
+const real = (exponent: number): string => (exponent < 0.05 ? exponent.toPrecision(1) : exponent.toFixed(1));
 
 /** To two digits, in the direction that is still enough. */
 function roundedBy(round: (value: number) => number, value: number): number {

@@ -158,7 +158,7 @@ async function runTraining(
 
 function timeLeft(seconds: number | null): string {
   if (seconds === null) return '';
-  return seconds < 90 ? `, ${Math.ceil(seconds)} s left` : `, ${Math.ceil(seconds / 60)} min left`;
+  return seconds < 90 ? `, ${Math.ceil(seconds)} s left` : `, ${Math.round(seconds / 60)} min left`;
 }
 
 /** Changes with anything that makes another training of it; starts with what identifies the run. */

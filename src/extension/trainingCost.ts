@@ -30,7 +30,8 @@ function withoutWarning(estimate: TrainingEstimate): TrainingEstimate {
 }
 
 function costly({ training, ...others }: PruneSettings): unknown {
-  if (!training) return null;
+  // Without one of its own, this method has the training of its schedule.
+  if (!training) return others.method === 'resrep' ? others : null;
   const rest: Record<string, unknown> = { ...training };
   for (const key of FREE) delete rest[key];
   return { ...others, training: rest };

@@ -1,5 +1,5 @@
 /** Settings that belong together, by name: published ones, and what gives something useful in less time. */
-import type { RecipeInput } from './recipe';
+import type { RecipeInput, ResRepOptions } from './recipe';
 import { resRepTrainings } from './resrep';
 
 export interface Preset {
@@ -7,7 +7,17 @@ export interface Preset {
   /** For people: where the settings come from, and what they suit. */
   readonly description: string;
   readonly settings: Pick<RecipeInput, 'method' | 'gsm' | 'resrep' | 'training'>;
+  /** Options of the method that a preset leaves to its schedule: one chosen before goes. */
+  readonly leftOut?: readonly string[];
 }
+
+/** Named in every preset, so that nothing of another one stays. */
+const PLAIN = { loss: 'auto', clip: 5, batchNorm: 'auto' } as const;
+
+const resRep = (schedule: ResRepOptions['schedule']): Pick<Preset, 'settings' | 'leftOut'> => ({
+  settings: { method: 'resrep', resrep: { schedule, momentum: 0.99 }, training: resRepTrainings[schedule] },
+  leftOut: ['lambda', 'maskedLambda', 'warmupSteps', 'interval', 'rowsPerRefresh'],
+});
 
 export const presets: readonly Preset[] = [
   {
@@ -17,6 +27,7 @@ export const presets: readonly Preset[] = [
       method: 'gsm',
       gsm: { keep: 1 / 60, momentum: 0.99, weightDecay: 5e-4, nesterov: false, finish: 0 },
       training: {
+        ...PLAIN,
         epochs: 280,
         lr: 0.01,
         schedule: 'step',
@@ -32,7 +43,15 @@ export const presets: readonly Preset[] = [
     settings: {
       method: 'gsm',
       gsm: { keep: 0.1, momentum: 0.98, weightDecay: 1e-4, nesterov: false, finish: 0 },
-      training: { epochs: 600, lr: 0.005, schedule: 'step', milestones: [2 / 3, 5 / 6], warmup: 3905, batch: 64 },
+      training: {
+        ...PLAIN,
+        epochs: 600,
+        lr: 0.005,
+        schedule: 'step',
+        milestones: [2 / 3, 5 / 6],
+        warmup: 3905,
+        batch: 64,
+      },
     },
   },
   {
@@ -42,22 +61,22 @@ export const presets: readonly Preset[] = [
     settings: {
       method: 'gsm',
       gsm: { keep: 0.1, momentum: 0.99, weightDecay: 1e-3, nesterov: false, finish: 5 },
-      training: { epochs: 48, lr: 0.03, schedule: 'step', milestones: [0.75, 0.9], warmup: 300, batch: 256 },
+      training: { ...PLAIN, epochs: 48, lr: 0.03, schedule: 'step', milestones: [0.75, 0.9], warmup: 300, batch: 256 },
     },
   },
   {
     name: 'resrep-short',
     description: 'ResRep in 12 epochs: masking and its strength follow from the number of steps.',
-    settings: { method: 'resrep', resrep: { schedule: 'short' }, training: resRepTrainings.short },
+    ...resRep('short'),
   },
   {
     name: 'resrep-cifar',
     description: 'As published for ResNet-56 on CIFAR-10 (ResRep, 2021): 480 epochs of 781 steps.',
-    settings: { method: 'resrep', resrep: { schedule: 'cifar' }, training: resRepTrainings.cifar },
+    ...resRep('cifar'),
   },
   {
     name: 'resrep-imagenet',
     description: 'As published for ResNet-50 on ImageNet (ResRep, 2021): 180 epochs in batches of 256.',
-    settings: { method: 'resrep', resrep: { schedule: 'imagenet' }, training: resRepTrainings.imagenet },
+    ...resRep('imagenet'),
   },
 ];

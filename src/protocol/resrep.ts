@@ -8,6 +8,9 @@ type TrainingWords = z.input<typeof trainingSchema>;
 const PUBLISHED: TrainingWords = {
   loss: 'labels',
   lr: 0.01,
+  schedule: 'cosine',
+  warmup: 0,
+  momentum: 0.9,
   nesterov: false,
   weightDecay: 1e-4,
   clip: 0,
@@ -15,7 +18,19 @@ const PUBLISHED: TrainingWords = {
 };
 
 export const resRepTrainings: Readonly<Record<ResRepOptions['schedule'], TrainingWords>> = {
-  short: { epochs: 12, batch: 64, lr: 0.01, weightDecay: 1e-4 },
+  short: {
+    loss: 'auto',
+    lr: 0.01,
+    schedule: 'cosine',
+    warmup: 0,
+    momentum: 0.9,
+    nesterov: true,
+    weightDecay: 1e-4,
+    clip: 5,
+    batchNorm: 'auto',
+    epochs: 12,
+    batch: 64,
+  },
   cifar: { ...PUBLISHED, epochs: 480, batch: 64 },
   imagenet: { ...PUBLISHED, epochs: 180, batch: 256 },
 };

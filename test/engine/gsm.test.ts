@@ -103,6 +103,14 @@ describe('a training that is too short for its decay', () => {
     expect(at('check')).toBeLessThan(at('train'));
   });
 
+  test('suggests nothing that would break the training', async () => {
+    const context = { signal: new AbortController().signal, progress: () => undefined };
+    const hopeless = request({ gsm: { ...gsm, weightDecay: 1e-7 }, training: { ...settings.training, epochs: 1 } });
+    const { warning } = await service.handlers.trainingTime(hopeless, context);
+    expect(warning).toContain('hardly shrink');
+    expect(warning).toMatch(/No change of one setting is enough/);
+  });
+
   test('takes its epochs after the cut into account when its time is measured', async () => {
     const context = { signal: new AbortController().signal, progress: () => undefined };
     const { steps } = await service.handlers.trainingTime(request({ gsm: { ...gsm, finish: 4 } }), context);

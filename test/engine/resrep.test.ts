@@ -82,6 +82,14 @@ test('a schedule too short for rows to reach zero is refused with a figure that 
   });
   expect(warning).toContain(error.message);
   const enough = Number(/maskedLambda to ([\d.e-]+)/.exec(error.hint)?.[1]);
+  const epochs = Number(/rain for (\d+) epochs/.exec(error.hint)?.[1]);
+  const after = async (count: number) => {
+    const longer = settingsSchema.parse({ ...settings, training: { ...settings.training, epochs: count } });
+    const given = { signal: new AbortController().signal, progress: () => undefined };
+    return (await service.handlers.trainingTime({ ...request, settings: longer }, given)).warning;
+  };
+  expect(await after(epochs)).toBeUndefined();
+  expect(await after(epochs - 1)).toContain('too short');
   settings = { ...settings, resrep: { ...settings.resrep, maskedLambda: 1.1 * enough } };
   const result = await run();
   expect(result.training?.compaction?.largest).toBe(0);

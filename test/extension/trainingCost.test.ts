@@ -28,6 +28,13 @@ it('drops what was said of the training as a whole when anything of it changes',
   expect(estimateAfter(warned, before, settings({ epochs: 2, lr: 0.5 }))).toEqual(known);
 });
 
+it('drops what was measured for a schedule’s own training when the schedule changes', () => {
+  const resRep = (resrep: object) =>
+    settingsSchema.parse({ method: 'resrep', target: { kind: 'macs', value: 0.5 }, resrep });
+  expect(estimateAfter(known, resRep({}), resRep({}))).toEqual(known);
+  expect(estimateAfter(known, resRep({}), resRep({ lambda: 0.01 }))).toEqual({ kind: 'unknown' });
+});
+
 it.each([
   ['the images', settings({ epochs: 2, images: 10 })],
   ['the target', settings({ epochs: 2 }, { target: { kind: 'macs', value: 0.4 } })],

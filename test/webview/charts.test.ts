@@ -294,7 +294,7 @@ describe('channels', () => {
 test('budget: what is left against the target', async () => {
   const size = { width: 420, height: budgetHeight };
   const chart = (now: number) =>
-    renderChart(budgetChart({ ...size, now, target: 19.1e6, whole: 40.6e6, format: count }), size);
+    renderChart(budgetChart({ ...size, now, target: 19.1e6, whole: 40.6e6, label: '19.1 M' }), size);
   await expect(chart(31.2e6)).toMatchFileSnapshot('golden/budget.svg');
   const widths = [40.6e6, 20.3e6, 0].map((now) => Number(/class="kept"[^>]*width="([\d.]+)"/.exec(chart(now))?.[1]));
   expect(widths[1] / widths[0]).toBeCloseTo(0.5, 2);

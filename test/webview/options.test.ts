@@ -16,7 +16,7 @@ import {
   withValue,
 } from '../../webview/options';
 import { strings } from '../../webview/strings';
-import { withoutMeaning } from '../../webview/training';
+import { trainingOf, withoutMeaning } from '../../webview/training';
 import { settings } from './preview/states';
 
 type NumberField = Extract<OptionField, { kind: 'number' }>;
@@ -206,5 +206,16 @@ describe('options without meaning', () => {
     const hidden = withoutMeaning(training, 'gsm');
     for (const key of ['optimizer', 'momentum', 'nesterov', 'weightDecay', 'rounds']) expect(hidden).toContain(key);
     expect(hidden).not.toContain('lr');
+    const ofResRep = withoutMeaning({ ...training, optimizer: 'adamw' }, 'resrep');
+    for (const key of ['optimizer', 'rounds']) expect(ofResRep).toContain(key);
+    for (const key of ['momentum', 'weightDecay']) expect(ofResRep).not.toContain(key);
+  });
+
+  test('a method that trains anyway shows the training of its schedule', () => {
+    const of = (more: object) => ({ ...settings, method: 'resrep' as const, ...more });
+    expect(trainingOf(of({ training: undefined }))).toMatchObject({ epochs: 12, weightDecay: 1e-4 });
+    expect(trainingOf(of({ training: { ...training, epochs: 0, lr: 0.5 } }))).toMatchObject({ epochs: 12, lr: 0.5 });
+    expect(trainingOf(of({ training: { ...training, epochs: 3 } })).epochs).toBe(3);
+    expect(trainingOf({ ...settings, method: 'basis', training: undefined }).epochs).toBe(0);
   });
 });

@@ -36,6 +36,26 @@ test('the presets of ResRep bring their schedule and its training', () => {
   ]);
 });
 
+test('a preset leaves nothing of another one, nor of what its schedule decides', () => {
+  const of = settingsSchema.parse({ method: 'resrep', target: { kind: 'macs', value: 0.5 } });
+  const [short, cifar] = presetsOf('resrep');
+  expect(isPreset(of, short)).toBe(true);
+  const taken = (settings: typeof of, preset: typeof short) =>
+    settingsSchema.parse({ ...settings, ...withPreset(settings, preset) });
+  const own = { ...of, resrep: { ...of.resrep, lambda: 0.01, interval: 3, minRows: 4 } };
+  expect(isPreset(own, short)).toBe(false);
+  const changed = taken(own, short);
+  expect(changed.resrep).toEqual({ ...of.resrep, minRows: 4 });
+  expect(taken(taken(of, cifar), short).training).toEqual(taken(of, short).training);
+  expect(taken(of, cifar).training).toMatchObject({ loss: 'labels', batchNorm: 'train', clip: 0 });
+  for (const method of ['gsm', 'resrep'] as const) {
+    const keys = presetsOf(method).map(({ settings: { training } }) => Object.keys(training ?? {}).sort());
+    for (const named of keys) expect(named).toEqual(keys[0]);
+    for (const shared of ['epochs', 'batch', 'lr', 'schedule', 'warmup', 'loss', 'clip', 'batchNorm'])
+      expect(keys[0]).toContain(shared);
+  }
+});
+
 test('a method without presets has none', () => {
   expect(presetsOf('basis')).toEqual([]);
 });

@@ -59,6 +59,7 @@ export function normLevel(norm: number): number {
 
 const budgetLegend: readonly LegendItem[] = [
   { label: text.left, part: 'kept', kind: 'area' },
+  { label: text.maskedPart, part: 'cut', kind: 'area' },
   { label: text.target, part: 'break-even', kind: 'line' },
 ];
 
@@ -79,7 +80,7 @@ function charts({ layers, macs, target, whole }: CompactionProgress): TemplateRe
   return html`
     <espalier-figure .heading=${text.budget} .name=${'macs-against-target'} .description=${text.budgetDescription(percent(macs / whole), percent(target / whole))}
       .legend=${budgetLegend} .heightFor=${() => budgetHeight}
-      .draw=${(size: ChartSize) => budgetChart({ ...size, now: macs, target, whole, format: count })} .table=${() => budgetTable(macs, target, whole)}></espalier-figure>
+      .draw=${(size: ChartSize) => budgetChart({ ...size, now: macs, target, whole, label: text.targetMacs(count(target)) })} .table=${() => budgetTable(macs, target, whole)}></espalier-figure>
     <espalier-figure .heading=${text.norms} .name=${'row-norms'} .description=${text.description(layers.length)}
       .legend=${heatLegend} .heightFor=${() => heatMapHeight(rows.length)}
       .draw=${(size: ChartSize) => heatMap({ ...size, rows, selected: null, describe, levelOf: normLevel, ends: text.ends })}

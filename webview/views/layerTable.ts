@@ -15,6 +15,7 @@ import { count, exact, percent, shape } from '../format';
 import { askedChannels, type GroupRow, gives, isRemovable, type PlanKind, planKind } from '../groups';
 import { keptShare, type LayerRow, nextSort, operatorCounts, type SortColumn, shownRows } from '../layers';
 import { Memo } from '../memo';
+import { hasTarget } from '../methods';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
@@ -279,7 +280,10 @@ export class EspalierLayerTable extends LitElement {
     const full = facts.fullRank;
     const asked =
       override?.rank ?? (override?.ratio === undefined ? row.rank : Math.max(1, Math.round(override.ratio * full)));
-    const fixed = facts.reason !== null || full < 2 || override?.keep === true || this.session.state.settings === null;
+    const { settings } = this.session.state;
+    // A method without a target cuts no ranks.
+    const fixed =
+      facts.reason !== null || full < 2 || override?.keep === true || settings === null || !hasTarget(settings);
     const amount = html`<span class="amount" aria-hidden="true">${Math.round(keptShare(row) * 100)}%</span>`;
     if (fixed) {
       return html`<span class="kept"><span class="bar" aria-hidden="true"><span ${styleVars({ '--share': String(keptShare(row)) })}></span></span>${amount}</span>`;

@@ -19,8 +19,8 @@ export const noticeStyles = css`
     flex: 1;
     min-width: 0;
   }
-  /* Runtimes can be wordy: more than this scrolls. */
-  .notice .text {
+  /* Runtimes can be wordy: more of an error than this scrolls. */
+  .notice.error .text {
     max-height: 9em;
     overflow-y: auto;
   }

@@ -2,11 +2,13 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { PruneSettings } from '../../src/protocol/recipe';
+import type { SessionState } from '../../src/protocol/view';
 import '@vscode-elements/elements/dist/vscode-button/index.js';
 import { fieldStyles } from '../controls/fields';
 import { icons } from '../controls/icons';
 import { styleVars } from '../controls/styleVars';
 import { elapsed } from '../format';
+import { hasTarget } from '../methods';
 import { whyNotRun } from '../runnable';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
@@ -275,7 +277,7 @@ export class EspalierPanel extends LitElement {
               </div>`,
           )}
         </dl>
-        ${state.projection.groups === undefined ? html`<p class="dim small">${strings.panel.projectionBasis[state.projection.basis]}</p>` : nothing}
+        ${summaryNotes(state).map((note) => html`<p class="dim small">${note}</p>`)}
       </section>
     `;
   }
@@ -301,4 +303,11 @@ export class EspalierPanel extends LitElement {
   private onKey(event: KeyboardEvent): void {
     undoKeys(this.session, event);
   }
+}
+
+/** What the figures of a plan rest on. */
+function summaryNotes({ projection, settings }: SessionState): readonly string[] {
+  if (projection === null) return [];
+  const isOfBases = projection.groups === undefined && settings !== null && hasTarget(settings);
+  return [isOfBases ? strings.panel.projectionBasis[projection.basis] : '', projection.assumed ?? ''].filter(Boolean);
 }

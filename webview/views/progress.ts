@@ -35,7 +35,7 @@ export const progressStyles = css`
 /** @param details whether epoch, speed and time left of a training are shown as well */
 export function runProgress(run: Running, { details = false } = {}): TemplateResult {
   const { fraction, training } = run.progress;
-  const message = run.paused ? strings.run.pausedAt(run.progress.message) : run.progress.message;
+  const message = run.paused ? pausedMessage(run, details) : run.progress.message;
   return html`
     <div class="progress">
       <span class="ellipsis" role="status" title=${message}>${message}</span>
@@ -45,6 +45,11 @@ export function runProgress(run: Running, { details = false } = {}): TemplateRes
       ${details && training !== undefined ? html`<p class="training number">${trainingLine(training, run.paused)}</p>` : nothing}
     </div>
   `;
+}
+
+/** Where a training was paused stands in its details. */
+function pausedMessage({ progress: { message, training } }: Running, details: boolean): string {
+  return details && training !== undefined ? strings.run.paused : strings.run.pausedAt(message);
 }
 
 /** "Epoch 2 of 10 · step 170 of 1,570 · 1,240 images/s · 4 min left" */

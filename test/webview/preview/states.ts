@@ -330,7 +330,7 @@ function compacting(base: SessionState): SessionState {
 function sparse(base: SessionState): SessionState {
   const { run } = base;
   const warning =
-    'Weights that are to become zero shrink to 0.0031 of their size in this training (E = 5.8); cutting them costs nothing from E = 8 on. It would be enough with 97 epochs, or a momentum of 0.993, or a weight decay of 0.0007.';
+    'Weights that are to become zero shrink to 0.3 % of their size in this training (E = 5.8); cutting them costs nothing from E = 8 on. It would be enough with 97 epochs, or a momentum of 0.993, or a weight decay of 0.0007.';
   const now = run.kind === 'running' ? run.progress.training : undefined;
   return {
     ...base,
