@@ -1,16 +1,15 @@
 /** Runs of global sparse momentum, from a model file and a dataset to a verified sparse candidate. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { findLayers } from '../../src/analysis/layers';
-import type { Service } from '../../src/engine/service';
 import { openModel } from '../../src/formats';
 import type { Progress, RunResult } from '../../src/protocol/plan';
 import { settingsSchema } from '../../src/protocol/recipe';
 import { toFloat32 } from '../../src/tensor/tensor';
 import { keptCount } from '../../src/train/sparseMomentum';
 import { put } from '../data/scratch';
-import { type Asked, type SettingsInput, type StripesRuns, stripesData, stripesRuns } from '../support/stripesRuns';
+import { type Asked, quiet, type SettingsInput, stripesData, stripesRuns } from '../support/stripesRuns';
 
 const settings: SettingsInput = {
   method: 'gsm',
@@ -21,17 +20,14 @@ const settings: SettingsInput = {
   threads: 1,
 };
 
-let folder: string;
-let service: Service;
-let runs: StripesRuns;
-beforeEach(async () => {
-  runs = await stripesRuns();
-  ({ folder, service } = runs);
-  return () => service.dispose();
-});
+const runs = stripesRuns();
 
 function request(more: Partial<SettingsInput> = {}) {
-  return { path: path.join(folder, 'stripes.onnx'), settings: settingsSchema.parse({ ...settings, ...more }), folder };
+  return {
+    path: path.join(runs.folder, 'stripes.onnx'),
+    settings: settingsSchema.parse({ ...settings, ...more }),
+    folder: runs.folder,
+  };
 }
 
 function run({ with: more, ...asked }: Asked & { readonly with?: Partial<SettingsInput> } = {}): Promise<RunResult> {
@@ -54,10 +50,7 @@ function weightsOf(file: string): { layer: string; weights: number; nonZero: num
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0);
 
 test('its projection changes no layer, and gives reasons for protected ones alone', async () => {
-  const { layers } = await service.handlers.project(request({ protect: ['second'] }), {
-    signal: new AbortController().signal,
-    progress: () => undefined,
-  });
+  const { layers } = await runs.service.handlers.project(request({ protect: ['second'] }), quiet());
   expect(layers.map(({ action, reason }) => [action, reason])).toEqual([
     ['keep', null],
     ['keep', 'protected'],
@@ -112,21 +105,18 @@ describe('a training that is too short for its decay', () => {
   });
 
   test('takes its epochs after the cut into account when its time is measured', async () => {
-    const context = { signal: new AbortController().signal, progress: () => undefined };
-    const { steps } = await service.handlers.trainingTime(request({ gsm: { ...gsm, finish: 4 } }), context);
+    const { steps } = await runs.service.handlers.trainingTime(request({ gsm: { ...gsm, finish: 4 } }), quiet());
     expect(steps).toBe(340);
   });
 
   test('says so when its time is measured', async () => {
-    const context = { signal: new AbortController().signal, progress: () => undefined };
-    const time = (more?: Partial<SettingsInput>) => service.handlers.trainingTime(request(more), context);
+    const time = (more?: Partial<SettingsInput>) => runs.service.handlers.trainingTime(request(more), quiet());
     expect((await time({ gsm })).warning).toMatch(/E = 0\.\d/);
     expect((await time()).warning).toBeUndefined();
   });
 
   test('is long enough when one of the suggestions is followed', async () => {
-    const context = { signal: new AbortController().signal, progress: () => undefined };
-    const time = (more: Partial<SettingsInput>) => service.handlers.trainingTime(request(more), context);
+    const time = (more: Partial<SettingsInput>) => runs.service.handlers.trainingTime(request(more), quiet());
     const { warning } = await time({ gsm });
     const [, epochs, momentum, decay] = /(\d+) epochs, or a momentum of (\S+), or a weight decay of (\S+)\.$/.exec(
       warning ?? '',
@@ -169,8 +159,8 @@ describe('refuses, and says what to do:', () => {
   });
 
   test('images without labels, unless it learns from the model', async () => {
-    const bare = path.join(folder, 'bare');
-    const images = readFileSync(path.join(folder, 'train-images-idx3-ubyte'));
+    const bare = path.join(runs.folder, 'bare');
+    const images = readFileSync(path.join(runs.folder, 'train-images-idx3-ubyte'));
     await put(bare, 'images-idx3-ubyte', images);
     const data = { path: 'bare/images-idx3-ubyte' };
     await expect(run({ with: { data } })).rejects.toMatchObject({ code: 'labels-needed' });
@@ -242,13 +232,13 @@ test('saved compact, the channels are gone in which nothing is left, and the mod
 describe('a lottery ticket', () => {
   async function winner(): Promise<string> {
     const { candidate } = await run();
-    writeFileSync(path.join(folder, 'pruned.onnx'), readFileSync(candidate));
+    writeFileSync(path.join(runs.folder, 'pruned.onnx'), readFileSync(candidate));
     return 'pruned.onnx';
   }
 
   test('trains the weights that the pruned model kept, from random ones, and no others', async () => {
     const ticket = await winner();
-    const before = weightsOf(path.join(folder, ticket));
+    const before = weightsOf(path.join(runs.folder, ticket));
     const training = { ...settings.training, initial: 'random', lr: 0.05, epochs: 10 } as const;
     const result = await run({ with: { gsm: { ticket }, training } });
     expect(weightsOf(result.candidate)).toEqual(before);

@@ -2,21 +2,16 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import type { Service } from '../../src/engine/service';
 import { openModel } from '../../src/formats';
 import type { CompactionProgress, Progress, RunResult } from '../../src/protocol/plan';
 import { settingsSchema } from '../../src/protocol/recipe';
 import { Net } from '../support/architectures/net';
 import { modelBytes } from '../support/onnxBuilder';
-import { type Asked, type SettingsInput, type StripesRuns, stripesData, stripesRuns } from '../support/stripesRuns';
+import { type Asked, quiet, type SettingsInput, stripesData, stripesRuns } from '../support/stripesRuns';
 
-let folder: string;
-let service: Service;
-let runs: StripesRuns;
+const runs = stripesRuns();
 let settings: SettingsInput;
-beforeEach(async () => {
-  runs = await stripesRuns();
-  ({ folder, service } = runs);
+beforeEach(() => {
   settings = {
     method: 'resrep',
     data: stripesData,
@@ -24,7 +19,6 @@ beforeEach(async () => {
     training: { epochs: 30, loss: 'labels', lr: 0.05, batch: 24 },
     threads: 1,
   };
-  return () => service.dispose();
 });
 
 const run = (asked?: Asked): Promise<RunResult> => runs.run(settings, asked);
@@ -42,7 +36,7 @@ test('masked rows vanish, the target is met, and what is left learns the task', 
   const { graph } = openModel(result.candidate);
   expect([...graph.initializers.keys()].filter((name) => name.includes('compactor'))).toEqual([]);
   expect(graph.nodes.map(({ opType }) => opType)).toEqual(
-    openModel(path.join(folder, 'stripes.onnx')).graph.nodes.map(({ opType }) => opType),
+    openModel(path.join(runs.folder, 'stripes.onnx')).graph.nodes.map(({ opType }) => opType),
   );
   expect(seen.length).toBeGreaterThan(5);
   expect(seen[0]).toMatchObject({ masked: 0, macs: result.before.macs, reached: null });
@@ -58,7 +52,7 @@ test('a run that was cancelled while rows were masked goes on and ends with the 
     if (now?.step === 61) abort.abort();
   };
   await expect(run({ signal: abort.signal, onProgress })).rejects.toMatchObject({ code: 'cancelled' });
-  expect(existsSync(path.join(folder, 'checkpoint'))).toBe(true);
+  expect(existsSync(path.join(runs.folder, 'checkpoint'))).toBe(true);
   const resumed = await run({ resume: true });
   expect(Buffer.compare(readFileSync(resumed.candidate), bytes)).toBe(0);
   expect(resumed.training?.compaction).toEqual(whole.training?.compaction);
@@ -75,11 +69,12 @@ test('a schedule too short for rows to reach zero is refused with a figure that 
   settings = { ...settings, resrep: { schedule: 'cifar', warmupSteps: 20, interval: 2 } };
   const error = await run().catch((found) => found);
   expect(error).toMatchObject({ code: 'resrep-too-short' });
-  const request = { path: path.join(folder, 'stripes.onnx'), settings: settingsSchema.parse(settings), folder };
-  const { warning } = await service.handlers.trainingTime(request, {
-    signal: new AbortController().signal,
-    progress: () => undefined,
-  });
+  const request = {
+    path: path.join(runs.folder, 'stripes.onnx'),
+    settings: settingsSchema.parse(settings),
+    folder: runs.folder,
+  };
+  const { warning } = await runs.service.handlers.trainingTime(request, quiet());
   expect(warning).toContain(error.message);
   const enough = Number(/maskedLambda to ([\d.e-]+)/.exec(error.hint)?.[1]);
   const epochs = Number(/rain for (\d+) epochs/.exec(error.hint)?.[1]);
@@ -119,12 +114,15 @@ test('other targets and models without places are refused', async () => {
 });
 
 test('what it would do and how long it takes is known before', async () => {
-  const request = { path: path.join(folder, 'stripes.onnx'), settings: settingsSchema.parse(settings), folder };
-  const context = { signal: new AbortController().signal, progress: () => undefined };
-  const projection = await service.handlers.project(request, context);
+  const request = {
+    path: path.join(runs.folder, 'stripes.onnx'),
+    settings: settingsSchema.parse(settings),
+    folder: runs.folder,
+  };
+  const projection = await runs.service.handlers.project(request, quiet());
   expect(projection.assumed).toContain('by training');
   expect((projection.after.macs as number) / (projection.before.macs as number)).toBeLessThanOrEqual(0.5);
-  const { steps, secondsPerStep } = await service.handlers.trainingTime(request, context);
+  const { steps, secondsPerStep } = await runs.service.handlers.trainingTime(request, quiet());
   expect(steps).toBe(300);
   expect(secondsPerStep).toBeGreaterThan(0);
 });
@@ -133,11 +131,10 @@ test('groups that stay whole close no others whose names look alike', async () =
   const net = new Net();
   const stem = net.block('*', net.input('x', ['N', 3, 6, 6]), 8);
   net.head(net.relu(net.add(stem, net.block('b', net.block('a', stem, 8), 8, { act: null }))));
-  const file = path.join(folder, 'globs.onnx');
+  const file = path.join(runs.folder, 'globs.onnx');
   writeFileSync(file, modelBytes(net.graph()));
-  const request = { path: file, settings: settingsSchema.parse({ ...settings, data: undefined }), folder };
-  const context = { signal: new AbortController().signal, progress: () => undefined };
-  const { groups = [] } = await service.handlers.project(request, context);
+  const request = { path: file, settings: settingsSchema.parse({ ...settings, data: undefined }), folder: runs.folder };
+  const { groups = [] } = await runs.service.handlers.project(request, quiet());
   const [whole, open] = ['*', 'a'].map((name) => groups.find((group) => group.name === name));
   expect(whole).toMatchObject({ kept: 8, reason: expect.stringContaining('2 layers give the same channels') });
   expect(open?.kept).toBeLessThan(8);

@@ -1,11 +1,10 @@
 /** Runs of several stages: pruning in rounds, a new classifier, targets that are measured. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { beforeEach, describe, expect, test } from 'vitest';
-import type { Service } from '../../src/engine/service';
+import { describe, expect, test } from 'vitest';
 import type { Progress, RunResult } from '../../src/protocol/plan';
 import { idxBytes, put } from '../data/scratch';
-import { type Asked, type SettingsInput, type StripesRuns, stripesData, stripesRuns } from '../support/stripesRuns';
+import { type Asked, quiet, type SettingsInput, stripesData, stripesRuns } from '../support/stripesRuns';
 
 const settings: SettingsInput = {
   method: 'basis',
@@ -15,14 +14,7 @@ const settings: SettingsInput = {
   threads: 1,
 };
 
-let folder: string;
-let service: Service;
-let runs: StripesRuns;
-beforeEach(async () => {
-  runs = await stripesRuns();
-  ({ folder, service } = runs);
-  return () => service.dispose();
-});
+const runs = stripesRuns();
 
 function run({ with: more, ...asked }: Asked & { readonly with?: Partial<SettingsInput> }): Promise<RunResult> {
   return runs.run({ ...settings, ...more }, asked);
@@ -32,7 +24,7 @@ function run({ with: more, ...asked }: Asked & { readonly with?: Partial<Setting
 async function trained(more: SettingsInput['training'] = {}): Promise<string> {
   const training = { epochs: 12, lr: 0.1, batch: 24, ...more };
   const { candidate } = await run({ with: { method: 'fine-tune', training } });
-  writeFileSync(path.join(folder, 'trained.onnx'), readFileSync(candidate));
+  writeFileSync(path.join(runs.folder, 'trained.onnx'), readFileSync(candidate));
   return 'trained.onnx';
 }
 
@@ -65,7 +57,7 @@ describe('in rounds', () => {
     expect(steps.map(([step]) => step)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
     expect(steps.at(-1)).toEqual([60, 60, 6]);
     expect(result.verification.every(({ passed }) => passed)).toBe(true);
-    expect(readdirSync(folder).filter((name) => name.startsWith('checkpoint'))).toEqual([]);
+    expect(readdirSync(runs.folder).filter((name) => name.startsWith('checkpoint'))).toEqual([]);
   });
 
   test('is resumed in the round where it was stopped, with the same bytes in the end', async () => {
@@ -107,8 +99,12 @@ describe('with a new classifier', () => {
     for (const part of ['train', 'test']) {
       const count = part === 'train' ? 240 : 120;
       const labels = Uint8Array.from({ length: count }, (_, i) => (i % 3 === 2 ? 1 : 0));
-      await put(folder, `two/${part}-labels-idx1-ubyte`, idxBytes([count], labels));
-      await put(folder, `two/${part}-images-idx3-ubyte`, readFileSync(path.join(folder, `${part}-images-idx3-ubyte`)));
+      await put(runs.folder, `two/${part}-labels-idx1-ubyte`, idxBytes([count], labels));
+      await put(
+        runs.folder,
+        `two/${part}-images-idx3-ubyte`,
+        readFileSync(path.join(runs.folder, `${part}-images-idx3-ubyte`)),
+      );
     }
     return { path: 'two/train-images-idx3-ubyte', evaluation: 'two/test-images-idx3-ubyte', calibrationImages: 60 };
   }
@@ -126,13 +122,13 @@ describe('with a new classifier', () => {
     expect(result.before.accuracy?.accuracy).toBeGreaterThan(0.9);
     expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.85);
     expect(result.after.macs).toBeLessThan(0.6 * (result.before.macs ?? 0));
-    const facts = await service.handlers.open({ path: result.candidate }, never());
+    const facts = await runs.service.handlers.open({ path: result.candidate }, quiet());
     expect(facts.outputs[0].shape?.at(-1)).toBe(2);
-    expect(existsSync(path.join(folder, 'checkpoint.stages'))).toBe(false);
+    expect(existsSync(path.join(runs.folder, 'checkpoint.stages'))).toBe(false);
   });
 
   test('needs labels', async () => {
-    await put(folder, 'plain/images.idx3-ubyte', readFileSync(path.join(folder, 'train-images-idx3-ubyte')));
+    await put(runs.folder, 'plain/images.idx3-ubyte', readFileSync(path.join(runs.folder, 'train-images-idx3-ubyte')));
     const data = { path: 'plain/images.idx3-ubyte' };
     await expect(run({ with: { data, transfer: {} } })).rejects.toMatchObject({ code: 'labels-needed' });
   });
@@ -172,7 +168,7 @@ describe('to an accuracy', () => {
   });
 
   test('needs labels', async () => {
-    await put(folder, 'plain/images.idx3-ubyte', readFileSync(path.join(folder, 'train-images-idx3-ubyte')));
+    await put(runs.folder, 'plain/images.idx3-ubyte', readFileSync(path.join(runs.folder, 'train-images-idx3-ubyte')));
     const data = { path: 'plain/images.idx3-ubyte' };
     await expect(run({ with: { data, target: { kind: 'drop', value: 1 } } })).rejects.toMatchObject({
       code: 'labels-needed',
@@ -199,7 +195,3 @@ test.each(['taylor-per-mac', 'fisher-per-mac'] as const)('scores by %s need imag
   const result = await run({ with: { basis: { score } } });
   expect(result.verification.every(({ passed }) => passed)).toBe(true);
 });
-
-function never() {
-  return { signal: new AbortController().signal, progress: () => undefined };
-}

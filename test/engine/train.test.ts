@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Service } from '../../src/engine/service';
 import { openModel } from '../../src/formats';
 import { serializeGraph } from '../../src/formats/onnx/serialize';
 import type { Progress, RunResult } from '../../src/protocol/plan';
@@ -11,15 +10,11 @@ import { elementCount } from '../../src/tensor/dtype';
 import { float32Tensor, memoryTensor } from '../../src/tensor/tensor';
 import { put } from '../data/scratch';
 import { metadataOf } from '../support/graphs';
-import { type Asked, type SettingsInput, type StripesRuns, stripesData, stripesRuns } from '../support/stripesRuns';
+import { type Asked, quiet, type SettingsInput, stripesData, stripesRuns } from '../support/stripesRuns';
 
-let folder: string;
-let service: Service;
-let runs: StripesRuns;
+const runs = stripesRuns();
 let settings: SettingsInput;
-beforeEach(async () => {
-  runs = await stripesRuns();
-  ({ folder, service } = runs);
+beforeEach(() => {
   settings = {
     method: 'basis',
     data: { ...stripesData, calibrationImages: 60 },
@@ -27,7 +22,6 @@ beforeEach(async () => {
     protect: ['first', 'head'],
     threads: 1,
   };
-  return () => service.dispose();
 });
 
 function run({ training, ...asked }: Asked & { readonly training: Partial<TrainingSettings> }): Promise<RunResult> {
@@ -42,11 +36,11 @@ test('learning from labels makes an untrained network a good one, verified and r
   expect(result.training?.imagesPerSecond).toBeGreaterThan(0);
   expect(result.verification.map(({ passed }) => passed)).toEqual(result.verification.map(() => true));
   expect(result.verification.at(-1)?.name).toBe('Outputs equal those of the training program');
-  expect(existsSync(path.join(folder, 'checkpoint'))).toBe(false);
+  expect(existsSync(path.join(runs.folder, 'checkpoint'))).toBe(false);
 });
 
 test('learning from the original needs no labels and brings the outputs back', async () => {
-  await put(folder, 'plain/images.idx3-ubyte', readFileSync(path.join(folder, 'train-images-idx3-ubyte')));
+  await put(runs.folder, 'plain/images.idx3-ubyte', readFileSync(path.join(runs.folder, 'train-images-idx3-ubyte')));
   settings = { ...settings, data: { ...settings.data, path: 'plain/images.idx3-ubyte' }, basis: { refit: false } };
   settings = { ...settings, target: { kind: 'macs', value: 0.3 } };
   const result = await run({ training: { epochs: 8, lr: 0.02, batch: 24 } });
@@ -63,8 +57,8 @@ test('a run that was cancelled goes on with resume and ends with the same bytes'
     if (now?.step === 14) abort.abort();
   };
   await expect(run({ training, signal: abort.signal, onProgress })).rejects.toMatchObject({ code: 'cancelled' });
-  expect(existsSync(path.join(folder, 'checkpoint'))).toBe(true);
-  expect(readdirSync(path.join(folder, 'storage'))).toEqual([path.basename(path.dirname(whole.candidate))]);
+  expect(existsSync(path.join(runs.folder, 'checkpoint'))).toBe(true);
+  expect(readdirSync(path.join(runs.folder, 'storage'))).toEqual([path.basename(path.dirname(whole.candidate))]);
   const resumed = await run({ training, resume: true });
   expect(Buffer.compare(readFileSync(resumed.candidate), bytes)).toBe(0);
   expect(resumed.training?.losses).toEqual(whole.training?.losses);
@@ -82,9 +76,8 @@ test('reports progress with the time left', async () => {
 
 test('its time is known before it starts', async () => {
   const asked = settingsSchema.parse({ ...settings, training: { epochs: 5, batch: 24, loss: 'labels' } });
-  const context = { signal: new AbortController().signal, progress: () => undefined };
-  const request = { path: path.join(folder, 'stripes.onnx'), settings: asked, folder };
-  const { seconds, steps, secondsPerStep, trainedParams } = await service.handlers.trainingTime(request, context);
+  const request = { path: path.join(runs.folder, 'stripes.onnx'), settings: asked, folder: runs.folder };
+  const { seconds, steps, secondsPerStep, trainedParams } = await runs.service.handlers.trainingTime(request, quiet());
   expect(steps).toBe(50);
   expect(secondsPerStep).toBeGreaterThan(0);
   expect(seconds).toBeCloseTo(50 * secondsPerStep, 10);
@@ -116,7 +109,7 @@ test('from random weights a model learns from nothing but seed and images', asyn
   expect(result.training?.untrained).toBeLessThan(0.7);
   expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.95);
   expect(result.verification.map(({ passed }) => passed)).toEqual(result.verification.map(() => true));
-  const graph = openModel(path.join(folder, 'stripes.onnx')).graph;
+  const graph = openModel(path.join(runs.folder, 'stripes.onnx')).graph;
   const zeroed = new Map(
     [...graph.initializers].map(([name, ref]) => [
       name,
@@ -124,7 +117,7 @@ test('from random weights a model learns from nothing but seed and images', asyn
     ]),
   );
   writeFileSync(
-    path.join(folder, 'stripes.onnx'),
+    path.join(runs.folder, 'stripes.onnx'),
     serializeGraph({ ...graph, initializers: zeroed }, metadataOf({ opset: 13 })),
   );
   const again = await run({ training });
@@ -138,10 +131,10 @@ test('from random weights a model learns from nothing but seed and images', asyn
 
 describe('is refused', () => {
   test('with labels asked for and none there', async () => {
-    await put(folder, 'plain/images.idx3-ubyte', readFileSync(path.join(folder, 'train-images-idx3-ubyte')));
+    await put(runs.folder, 'plain/images.idx3-ubyte', readFileSync(path.join(runs.folder, 'train-images-idx3-ubyte')));
     settings = { ...settings, data: { path: 'plain/images.idx3-ubyte' } };
     await expect(run({ training: { epochs: 1, loss: 'labels' } })).rejects.toMatchObject({ code: 'labels-needed' });
-    expect(readdirSync(path.join(folder, 'storage'))).toEqual([]);
+    expect(readdirSync(path.join(runs.folder, 'storage'))).toEqual([]);
   });
 
   test('without any images', async () => {

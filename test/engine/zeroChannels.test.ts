@@ -2,7 +2,6 @@
 import { expect, test } from 'vitest';
 import { againstZeros, withConstants } from '../../src/engine/zeroChannels';
 import type { Graph } from '../../src/graph/graph';
-import { compactionOf } from '../../src/prune/compaction/places';
 import { removeChannels } from '../../src/surgery/channels';
 import { withCompactors } from '../../src/surgery/compactors';
 import { foldCompactors } from '../../src/surgery/foldCompactors';
@@ -10,12 +9,13 @@ import { mobileNet1 } from '../support/architectures/mobile';
 import { Net } from '../support/architectures/net';
 import { vgg } from '../support/architectures/residual';
 import { groupsOf } from '../support/channels';
+import { cutsOf, placesOf } from '../support/compaction';
 import { metadataOf } from '../support/graphs';
 import { outputDifference, randomInputs } from '../support/surgery';
 
 async function reasonsOf(graph: Graph): Promise<Map<string, string>> {
   const groups = await groupsOf(graph);
-  const compaction = compactionOf(groups, { protect: [], groups: [] }, { followers: false, minRows: 1 });
+  const compaction = placesOf(groups);
   const compacted = withCompactors(groups.wiring, compaction.places);
   return againstZeros(compacted, metadataOf(), compaction, groups, randomInputs(graph));
 }
@@ -44,20 +44,16 @@ test.each([
   ['depthwise layers with normalization', mobileNet1()],
 ])('what %s makes of zeros goes into biases, and nothing changes', async (_, graph) => {
   const site = await groupsOf(graph);
-  const { groups, places } = compactionOf(site, { protect: [], groups: [] }, { followers: false, minRows: 1 });
+  const compaction = placesOf(site);
   const isGone = (channel: number): boolean => channel % 3 === 1;
-  const matrices = places.flatMap(({ layers, rows }) => {
+  const matrices = compaction.places.flatMap(({ layers, rows }) => {
     const Q = new Float64Array(rows.length ** 2);
     for (const [j, owner] of rows.entries()) Q[j * rows.length + j] = owner && isGone(owner.channel) ? 0 : 1;
     return layers.map((layer) => [layer, Q] as const);
   });
   const folded = foldCompactors(site.wiring, new Map(matrices), new Map(), 8);
   const now = await groupsOf(folded);
-  const cuts = groups.map(({ group: { name, channels } }) => ({
-    kind: 'removeChannels' as const,
-    group: name,
-    channels: Array.from({ length: channels }, (_, c) => c).filter(isGone),
-  }));
+  const cuts = cutsOf(compaction, (_, channel) => isGone(channel));
   const cut = removeChannels(now, cuts, 8);
   expect(await outputDifference(folded, cut)).toBeGreaterThan(1e-3);
   const whole = await withConstants(now, metadataOf(), cuts, cut, randomInputs(folded));

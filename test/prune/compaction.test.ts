@@ -6,11 +6,10 @@ import { seededRandom } from '../../src/linalg/random';
 import { resRepOptionsSchema } from '../../src/protocol/recipe';
 import { removalOf } from '../../src/prune/channels';
 import { costModel } from '../../src/prune/channelsCost';
-import { compactionOf, type PlaceOptions } from '../../src/prune/compaction/places';
+import type { PlaceOptions } from '../../src/prune/compaction/places';
 import { compactionSchedule, NEEDED_REACH, reachOf } from '../../src/prune/compaction/schedule';
 import { evenRows, selectRows } from '../../src/prune/compaction/select';
 import { WidthCounter } from '../../src/prune/compaction/widths';
-import type { ChannelGroups } from '../../src/prune/groups';
 import { mobileNet1, mobileNet2 } from '../support/architectures/mobile';
 import { Net } from '../support/architectures/net';
 import {
@@ -22,15 +21,10 @@ import {
   vgg,
 } from '../support/architectures/residual';
 import { groupsOf, recount } from '../support/channels';
+import { placesOf } from '../support/compaction';
 import { metadataOf } from '../support/graphs';
 import { resnet50 } from '../support/resnet50';
 import { hasShared, sharedFile } from '../support/shared';
-
-const nothing = { protect: [], groups: [] };
-
-function placesOf(groups: ChannelGroups, options: Partial<PlaceOptions> = {}, settings = {}) {
-  return compactionOf(groups, { ...nothing, ...settings }, { followers: false, minRows: 1, ...options });
-}
 
 async function counterOf(graph: Graph, options: Partial<PlaceOptions> = {}) {
   const groups = await groupsOf(graph);

@@ -1,9 +1,11 @@
 /** Runs of the classifier of striped images, in a folder of their own with images to train and to evaluate on. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { beforeEach } from 'vitest';
 import { createService, type Service } from '../../src/engine/service';
 import type { Progress, RunResult } from '../../src/protocol/plan';
 import { type RecipeInput, settingsSchema } from '../../src/protocol/recipe';
+import type { RequestContext } from '../../src/protocol/rpc';
 import { scratch } from '../data/scratch';
 import { classifier, writeImages } from './stripes';
 
@@ -26,8 +28,35 @@ export interface StripesRuns {
   run(settings: SettingsInput, asked?: Asked): Promise<RunResult>;
 }
 
-/** The service is the caller's to dispose of. */
-export async function stripesRuns(): Promise<StripesRuns> {
+/** A folder and a service of their own for each test of a file. */
+export function stripesRuns(): StripesRuns {
+  let runs: StripesRuns | undefined;
+  beforeEach(async () => {
+    const made = await newRuns();
+    runs = made;
+    return () => made.service.dispose();
+  });
+  const now = (): StripesRuns => {
+    if (!runs) throw new Error('there are runs only while a test runs');
+    return runs;
+  };
+  return {
+    get folder() {
+      return now().folder;
+    },
+    get service() {
+      return now().service;
+    },
+    run: (...asked) => now().run(...asked),
+  };
+}
+
+/** A request that nobody cancels or looks at. */
+export function quiet(): RequestContext {
+  return { signal: new AbortController().signal, progress: () => undefined };
+}
+
+async function newRuns(): Promise<StripesRuns> {
   const folder = await scratch();
   const service = createService({ spectraWorker: null });
   writeFileSync(path.join(folder, 'stripes.onnx'), classifier());
@@ -46,7 +75,7 @@ export async function stripesRuns(): Promise<StripesRuns> {
           checkpoint: path.join(folder, 'checkpoint'),
           resume,
         },
-        { signal: signal ?? new AbortController().signal, progress: onProgress ?? (() => undefined) },
+        { ...quiet(), ...(signal ? { signal } : {}), ...(onProgress ? { progress: onProgress } : {}) },
       ),
   };
 }

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Graph, int } from '../../src/graph/graph';
 import { validateGraph } from '../../src/graph/validate';
-import { type Compaction, compactionOf } from '../../src/prune/compaction/places';
+import type { Compaction } from '../../src/prune/compaction/places';
 import type { ChannelGroups } from '../../src/prune/groups';
 import { removeChannels } from '../../src/surgery/channels';
 import { withCompactors } from '../../src/surgery/compactors';
@@ -19,6 +19,7 @@ import {
   vgg,
 } from '../support/architectures/residual';
 import { groupsOf } from '../support/channels';
+import { cutsOf, placesOf } from '../support/compaction';
 import { randomTensor } from '../support/graphs';
 import { outputDifference } from '../support/surgery';
 
@@ -40,7 +41,7 @@ interface Site {
 
 async function siteOf(graph: Graph, followers = true): Promise<Site> {
   const groups = await groupsOf(graph);
-  return { graph, groups, compaction: compactionOf(groups, { protect: [], groups: [] }, { followers, minRows: 1 }) };
+  return { graph, groups, compaction: placesOf(groups, { followers }) };
 }
 
 /** A matrix near the identity for each place; rows of chosen channels are zero. */
@@ -105,12 +106,7 @@ describe('rows of zeros', () => {
     const matrices = matricesOf(site, isGone);
     const graph = folded(site, matrices);
     const groups = await groupsOf(graph);
-    const cuts = site.compaction.groups.map(({ group }, g) => ({
-      kind: 'removeChannels' as const,
-      group: group.name,
-      channels: Array.from({ length: group.channels }, (_, c) => c).filter((c) => isGone(g, c)),
-    }));
-    const cut = removeChannels(groups, cuts, 8);
+    const cut = removeChannels(groups, cutsOf(site.compaction, isGone), 8);
     expect(await outputDifference(graph, cut)).toBeLessThan(1e-5);
     expect(await outputDifference(compacted(site, matrices), cut)).toBeLessThan(1e-5);
   });
