@@ -97,9 +97,8 @@ describe('a training that is too short for its decay', () => {
   });
 
   test('suggests nothing that would break the training', async () => {
-    const context = { signal: new AbortController().signal, progress: () => undefined };
     const hopeless = request({ gsm: { ...gsm, weightDecay: 1e-7 }, training: { ...settings.training, epochs: 1 } });
-    const { warning } = await service.handlers.trainingTime(hopeless, context);
+    const { warning } = await runs.service.handlers.trainingTime(hopeless, quiet());
     expect(warning).toContain('hardly shrink');
     expect(warning).toMatch(/No change of one setting is enough/);
   });

@@ -80,8 +80,7 @@ test('a schedule too short for rows to reach zero is refused with a figure that 
   const epochs = Number(/rain for (\d+) epochs/.exec(error.hint)?.[1]);
   const after = async (count: number) => {
     const longer = settingsSchema.parse({ ...settings, training: { ...settings.training, epochs: count } });
-    const given = { signal: new AbortController().signal, progress: () => undefined };
-    return (await service.handlers.trainingTime({ ...request, settings: longer }, given)).warning;
+    return (await runs.service.handlers.trainingTime({ ...request, settings: longer }, quiet())).warning;
   };
   expect(await after(epochs)).toBeUndefined();
   expect(await after(epochs - 1)).toContain('too short');
