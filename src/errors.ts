@@ -38,6 +38,15 @@ export function cancelled(): UserError {
   );
 }
 
+/** Cancelled, with a checkpoint to go on from. */
+export function trainingStopped(): UserError {
+  return new UserError(
+    'cancelled',
+    'The training was stopped.',
+    'The same command with --resume goes on where it was; without, it starts anew.',
+  );
+}
+
 export function engineLost(detail: string): UserError {
   return new UserError(
     'engine-lost',
@@ -859,14 +868,25 @@ export function resRepTarget({ kind }: { kind: string }): UserError {
   );
 }
 
+/** @param declined groups with why each has no compactors */
 export function nothingToCompact({ declined }: { declined: readonly (readonly [string, string])[] }): UserError {
-  const [group, reason] = declined[0] ?? ['the model', 'it has no groups of channels'];
+  const byReason = new Map<string, string[]>();
+  for (const [group, reason] of declined) {
+    const own = reason.startsWith(`${group}: `) ? reason.slice(group.length + 2) : reason;
+    byReason.set(own, [...(byReason.get(own) ?? []), group]);
+  }
+  const reasons = [...byReason]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .slice(0, SHOWN_REASONS)
+    .map(([reason, [first, ...more]]) => `${first}${more.length ? ` and ${more.length} more` : ''}: ${reason}`);
   return new UserError(
     'nothing-to-compact',
-    `No group of channels can be pruned by ResRep; ${group}: ${reason}.`,
+    `No group of channels can be pruned by ResRep. ${reasons.join('; ') || 'The model has no groups of channels'}.`,
     'Choose another method, release what is locked or protected, or include residual chains (resrep.followers).',
   );
 }
+
+const SHOWN_REASONS = 3;
 
 /**
  * @param masked step by which the last row should be masked, perhaps after the end

@@ -63,13 +63,15 @@ export function tiles(state: SessionState): readonly Tile[] {
   });
 
   const current = result !== null && isCurrentPlan(result, state);
+  // What only a run decides looks like another plan until then.
+  const origin = current ? '' : projection?.assumed === undefined ? strings.tiles.earlierPlan : strings.tiles.ofLastRun;
   return [
     amount('macs', strings.tiles.macs, before.macs, after?.macs ?? null, count, finding),
     amount('flops', strings.tiles.flops, twice(before.macs), twice(after?.macs ?? null), count, finding),
     amount('params', strings.tiles.params, before.params, after?.params ?? null, count),
     amount('bytes', strings.tiles.bytes, before.bytes, after?.bytes ?? null, bytes),
     fileTile(amount, state, current ? result : null),
-    ...(result === null ? [] : measuredTiles(result, current)),
+    ...(result === null ? [] : measuredTiles(result, origin === '' ? '' : ` · ${origin}`)),
   ];
 }
 
@@ -90,9 +92,8 @@ function fileTile(
   return { ...tile, after: `≈ ${tile.after}`, title: strings.tiles.estimatedFile };
 }
 
-function measuredTiles(result: RunResult, current: boolean): Tile[] {
+function measuredTiles(result: RunResult, origin: string): Tile[] {
   const { before, after } = result;
-  const origin = current ? '' : ` · ${strings.tiles.earlierPlan}`;
   const found: Tile[] = [];
   if (before.latency !== null && after.latency !== null) {
     const now = before.latency.median;

@@ -3,12 +3,13 @@
  * The command line: the engine without an editor. Results on stdout, progress on stderr.
  * Exit codes: 0 done, 1 an error the user can act on, 2 wrong usage, 130 cancelled.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { checkOutput } from '../engine/save';
 import { createService, type Service } from '../engine/service';
-import { badUsage, cancelled, errorInfo, outputNeeded, UserError } from '../errors';
+import { stagesOf } from '../engine/stages';
+import { badUsage, cancelled, errorInfo, outputNeeded, trainingStopped, UserError } from '../errors';
 import { writeFiles } from '../formats/atomic';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
@@ -91,7 +92,11 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
   try {
     // Beside the output, so that the same command with --resume finds it.
     const checkpoint = `${output}.checkpoint`;
-    const run = await service.handlers.run({ ...request, storage, checkpoint, resume: args.flag('resume') }, context);
+    const toRun = { ...request, storage, checkpoint, resume: args.flag('resume') };
+    const run = await service.handlers.run(toRun, context).catch((error: unknown) => {
+      const canResume = existsSync(checkpoint) || existsSync(stagesOf(checkpoint));
+      throw context.signal.aborted && canResume ? trainingStopped() : error;
+    });
     const saved = await service.handlers.save({ run, settings, folder, output, overwrite }, context);
     if (saveRecipe) {
       const text = Buffer.from(await recipeText(path.resolve(saveRecipe), model, settings));
@@ -171,7 +176,8 @@ async function main(words: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     progress.end();
-    const shown = abort.signal.aborted ? cancelled() : error;
+    const isTold = error instanceof UserError && error.code === 'cancelled';
+    const shown = abort.signal.aborted && !isTold ? cancelled() : error;
     const { code, message, hint } = errorInfo(shown);
     if (asJson) process.stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
     else process.stderr.write(`espalier: ${message}\n${hint}\n`);

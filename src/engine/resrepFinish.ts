@@ -88,7 +88,7 @@ export async function finish(
     check: {
       name: 'Masked rows have vanished',
       passed: gone === masked.length,
-      detail: `${gone} of ${masked.length} masked rows are below ${vanished}, the largest is ${worst.toExponential(1)}; ${count} channels were cut`,
+      detail: `${gone} of ${masked.length} masked rows are below ${vanished}, the largest is ${worst === 0 ? 0 : worst.toExponential(1)}; ${count} channels were cut`,
     },
   };
 }

@@ -20,7 +20,7 @@ import { measuredSettings } from './measuredTarget';
 import { fileStamp, type OpenedModel } from './models';
 import { pruneInRounds } from './rounds';
 import { identityOf, learnsAnew, type RunRequest, type RunTools, type Scene, trainingOf, within } from './scene';
-import { Stages } from './stages';
+import { Stages, stagesOf } from './stages';
 import { timeBoth } from './timing';
 import { withNewClassifier } from './transfer';
 import { noiseInputs, verifyCandidate } from './verify';
@@ -58,7 +58,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
   const shares = needsImages ? SHARES_WITH_TRAINING : SHARES;
   const checkpoint = request.checkpoint ?? path.join(storage, 'training.checkpoint');
   const identity = identityOf(request, opened.stamp);
-  const stages = new Stages(`${checkpoint}.stages`, identity, request.resume ?? false);
+  const stages = new Stages(stagesOf(checkpoint), identity, request.resume ?? false);
   let inputs: Inputs | null = null;
   let evaluation: Inputs | null = null;
   mkdirSync(folder, { recursive: true });

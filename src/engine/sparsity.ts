@@ -31,7 +31,10 @@ export function decayOf(training: TrainingSettings, gsm: GsmOptions, stepsPerEpo
   const after = (epochs: number): number =>
     decayExponent({ rate: training.lr, schedule: scheduleOf(training), steps: epochs * stepsPerEpoch, ...gsm });
   const exponent = after(training.epochs);
-  return { exponent, warning: exponent < ENOUGH_DECAY ? warningOf(exponent, training.epochs, gsm, after) : null };
+  return {
+    exponent,
+    warning: gsm.keep < 1 && exponent < ENOUGH_DECAY ? warningOf(exponent, training.epochs, gsm, after) : null,
+  };
 }
 
 /** @param after the exponent after so many epochs */

@@ -17,6 +17,9 @@ export interface FinishedStage<Report> {
   readonly report: Report;
 }
 
+/** Where the stages of a run lie, beside its checkpoint. */
+export const stagesOf = (checkpoint: string): string => `${checkpoint}.stages`;
+
 export class Stages {
   /**
    * @param folder of its own; made when the first stage is finished

@@ -90,12 +90,15 @@ function parseRecipe(file: string, text: string): Recipe {
 }
 
 function relocate(settings: PruneSettings, from: string, to: string): PruneSettings {
-  const { data } = settings;
-  if (!data) return settings;
+  const { data, gsm } = settings;
+  if (!data && gsm.ticket === undefined) return settings;
   const move = (target: string) => (path.isAbsolute(target) ? target : relativePath(to, path.resolve(from, target)));
   return settingsSchema.parse({
     ...settings,
-    data: { ...data, path: move(data.path), ...(data.evaluation ? { evaluation: move(data.evaluation) } : {}) },
+    ...(data
+      ? { data: { ...data, path: move(data.path), ...(data.evaluation ? { evaluation: move(data.evaluation) } : {}) } }
+      : {}),
+    gsm: { ...gsm, ...(gsm.ticket === undefined ? {} : { ticket: move(gsm.ticket) }) },
   });
 }
 

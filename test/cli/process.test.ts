@@ -225,6 +225,31 @@ describe('prune', () => {
   });
 });
 
+describe('a training that is interrupted', () => {
+  it('says how to go on, and does so', async () => {
+    const folder = temporaryFolder();
+    const output = path.join(folder, 'trained.onnx');
+    const words = ['prune', task.model, '--data', task.data, '-o', output, '--method', 'fine-tune', '--threads', '1'];
+    const training = ['--epochs', '400', '--limit', '20'];
+    const child = product.startCli([...words, ...training], {});
+    let stderr = '';
+    await new Promise<void>((resolve) => {
+      child.stderr?.on('data', (chunk: Buffer) => {
+        stderr += chunk;
+        if (stderr.includes('epoch 2 of 400')) resolve();
+      });
+      child.once('exit', () => resolve());
+    });
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGINT');
+    expect(await exited).toBe(130);
+    expect(stderr).toContain('The same command with --resume goes on where it was');
+    expect(fs.readdirSync(folder)).toEqual(['trained.onnx.checkpoint']);
+    const other = cli(...words, '--epochs', '399', '--limit', '20', '--resume');
+    expect(other.stderr).toContain('The checkpoint belongs to another run');
+  });
+});
+
 describe('compare', () => {
   it('sets two models side by side', () => {
     const { status, stdout } = cli('compare', 'model.onnx', 'model.onnx', '--json');

@@ -101,6 +101,8 @@ describe('a training that is too short for its decay', () => {
     const { warning } = await runs.service.handlers.trainingTime(hopeless, quiet());
     expect(warning).toContain('hardly shrink');
     expect(warning).toMatch(/No change of one setting is enough/);
+    const whole = await service.handlers.trainingTime(request({ gsm: { ...gsm, keep: 1 } }), context);
+    expect(whole.warning).toBeUndefined();
   });
 
   test('takes its epochs after the cut into account when its time is measured', async () => {

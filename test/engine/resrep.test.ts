@@ -109,7 +109,14 @@ test('other targets and models without places are refused', async () => {
   settings = { ...settings, target: { kind: 'params', value: 0.5 } };
   await expect(run()).rejects.toMatchObject({ code: 'resrep-target' });
   settings = { ...settings, target: { kind: 'macs', value: 0.5 }, protect: ['*'] };
-  await expect(run()).rejects.toMatchObject({ code: 'nothing-to-compact' });
+  settings = { ...settings, resrep: { ...settings.resrep, minRows: 1000 } };
+  await expect(run()).rejects.toMatchObject({
+    code: 'nothing-to-compact',
+    message: expect.stringContaining('all of its channels are asked for'),
+  });
+  settings = { ...settings, resrep: { ...settings.resrep, minRows: 1 } };
+  const refused = { code: 'nothing-to-compact', message: expect.stringMatching(/: protected with first[;.]/) };
+  await expect(run()).rejects.toMatchObject(refused);
 });
 
 test('what it would do and how long it takes is known before', async () => {

@@ -39,6 +39,16 @@ describe('recipe files', () => {
     expect(await loadRecipe(write('a.prune.json', text))).toEqual({ model, settings });
   });
 
+  it('name the model of a lottery ticket likewise, with data and without', async () => {
+    const file = path.join(folder, 'recipes', 't.prune.json');
+    for (const { data } of [settings, { data: undefined }]) {
+      const ticket = settingsSchema.parse({ ...settings, data, method: 'gsm', gsm: { ticket: 'winners/b.onnx' } });
+      const text = await recipeText(file, model, ticket);
+      expect(JSON.parse(text).gsm.ticket).toBe('../models/winners/b.onnx');
+      expect(await loadRecipe(write('t.prune.json', text))).toEqual({ model, settings: ticket });
+    }
+  });
+
   it('refuse a model that is not the one they were made for', async () => {
     const text = await recipeText(path.join(folder, 'recipes', 'b.prune.json'), model, settings);
     const file = write('b.prune.json', text.replace(/"sha256": "[0-9a-f]{2}/, '"sha256": "00'));

@@ -70,6 +70,8 @@ describe('tiles', () => {
     const moved = { ...done, projection: { ...projection, layers } };
     expect(isCurrentPlan(result, moved)).toBe(false);
     expect(tiles(moved).find(({ id }) => id === 'accuracy')?.note).toContain('another plan');
+    const assumed = { ...moved, projection: { ...moved.projection, assumed: 'The run finds it.' } };
+    expect(tiles(assumed).find(({ id }) => id === 'accuracy')?.note).toContain('of the last run');
   });
 
   test('a file that does not store its weights is not guessed at', () => {

@@ -44,12 +44,15 @@ export function progressSentences({ masked, macs, target, whole, reached }: Comp
   return [now, reached === null ? text.notYet : text.reached(exact(reached))].join(' ');
 }
 
-export function resultSentences({ cut, vanished, largest, reached, macs, whole }: CompactionReport): string {
+export function resultSentences({ cut, vanished, largest, reached, macs, whole, masked }: CompactionReport): string {
   return [
     text.cut(exact(cut), percent(macs / whole)),
     largest === 0 ? text.allVanished(exact(vanished)) : text.largest(exact(vanished), real(largest)),
-    reached === null ? text.neverReached : text.reached(exact(reached)),
-  ].join(' ');
+    cut > masked ? text.more(exact(cut - masked)) : '',
+    reached === null ? text.neverReached : text.metAt(exact(reached)),
+  ]
+    .filter(Boolean)
+    .join(' ');
 }
 
 /** Norms lie between 0 and about 1: equal steps of the norm itself. */

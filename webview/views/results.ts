@@ -191,7 +191,7 @@ function layers(result: RunResult): TemplateResult {
   const text = strings.results;
   const changed = result.layers.filter(({ action }) => action !== 'keep').length;
   return html`
-    <details class="wide layers">
+    <details class="wide">
       <summary>${text.layers} <span class="dim">${text.layersSummary(changed, result.layers.length)}</span></summary>
       <div class="scroll" tabindex="0" role="region" aria-label=${text.layers}>${dataTable(layersTable(result), { showCaption: false })}</div>
     </details>

@@ -65,9 +65,12 @@ export function compactionOf(
   const declined = new Map<string, string>();
   const found: CompactedGroup[] = [];
   for (const group of groups) {
+    const share = override(group.name)?.ratio ?? 0;
+    const least = Math.min(group.channels, Math.max(minRows, Math.ceil(share * group.channels)));
     const reason =
       group.reason ??
       (override(group.name)?.keep ? 'locked' : null) ??
+      (least === group.channels ? 'all of its channels are asked for' : null) ??
       group.inexact ??
       protectedBy(group, isProtected) ??
       against?.get(group.name) ??
@@ -76,8 +79,7 @@ export function compactionOf(
       declined.set(group.name, reason);
       continue;
     }
-    const share = override(group.name)?.ratio ?? 0;
-    found.push({ group, least: Math.min(group.channels, Math.max(minRows, Math.ceil(share * group.channels))) });
+    found.push({ group, least });
   }
   const rows = new Map<string, (RowOwner | null)[]>();
   for (const [index, { group }] of found.entries()) {
