@@ -101,7 +101,7 @@ describe('a training that is too short for its decay', () => {
     const { warning } = await runs.service.handlers.trainingTime(hopeless, quiet());
     expect(warning).toContain('hardly shrink');
     expect(warning).toMatch(/No change of one setting is enough/);
-    const whole = await service.handlers.trainingTime(request({ gsm: { ...gsm, keep: 1 } }), context);
+    const whole = await runs.service.handlers.trainingTime(request({ gsm: { ...gsm, keep: 1 } }), quiet());
     expect(whole.warning).toBeUndefined();
   });
 
