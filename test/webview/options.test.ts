@@ -1,7 +1,7 @@
 /** Forms from schemas: every option of the recipe's training and methods, and laws of the derivation. */
 import { describe, expect, test } from 'vitest';
 import { basisOptionsSchema, trainingSchema as trainingRules } from '../../src/protocol/recipe';
-import { methodOptions, methods, trainingSchema } from '../../webview/methods';
+import { methodOptions, methods, takesTarget, trainingSchema } from '../../webview/methods';
 import {
   checkNumber,
   humanised,
@@ -218,4 +218,10 @@ describe('options without meaning', () => {
     expect(trainingOf(of({ training: { ...training, epochs: 3 } })).epochs).toBe(3);
     expect(trainingOf({ ...settings, method: 'basis', training: undefined }).epochs).toBe(0);
   });
+});
+
+test('ResRep prunes to multiply-accumulates or a latency, other methods to anything', () => {
+  const kinds = ['macs', 'params', 'bytes', 'latency', 'milliseconds', 'drop'];
+  expect(kinds.filter((kind) => takesTarget({ method: 'resrep' }, kind))).toEqual(['macs', 'latency', 'milliseconds']);
+  expect(kinds.filter((kind) => takesTarget({ method: 'channel' }, kind))).toEqual(kinds);
 });

@@ -5,7 +5,7 @@ import type { PruneSettings } from '../../src/protocol/recipe';
 import { numberField, selectField, textField } from '../controls/fields';
 import '../controls/optionsForm';
 import type { OptionChange } from '../controls/optionsForm';
-import { hasTarget, methodOptions, methods, withMethodOptions } from '../methods';
+import { hasTarget, methodOptions, methods, takesTarget, withMethodOptions } from '../methods';
 import { linesOf, withValue } from '../options';
 import { isPreset, presetsOf, withPreset } from '../presets';
 import type { Session } from '../session';
@@ -101,7 +101,8 @@ function target(session: Session, settings: PruneSettings): TemplateResult {
         options: Object.entries(strings.panel.targetKinds).map(([value, label]) => ({
           value,
           label,
-          disabled: value === 'macs' && macsUnknown && session.state.loading === 'ready',
+          disabled:
+            !takesTarget(settings, value) || (value === 'macs' && macsUnknown && session.state.loading === 'ready'),
         })),
         onChange: (value) => session.change({ target: retarget(current, value as TargetChoice, total) }),
       })}
