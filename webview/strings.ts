@@ -784,7 +784,7 @@ export const strings = {
     resrep: {
       label: 'Channels by training (ResRep)',
       help: 'Puts a small matrix behind each layer and trains until its unneeded rows are zero; then these channels go, and the network computes the same without them. Needs images and a training.',
-      first: ['followers', 'minRows', 'lambda', 'rowsPerRefresh'],
+      first: ['followers', 'finish', 'minRows', 'lambda'],
       options: {
         schedule: {
           label: 'Schedule',
@@ -822,6 +822,7 @@ export const strings = {
           label: 'Residual chains too',
           help: 'Layers that add to the same channels share a matrix and lose the same channels.',
         },
+        finish: { label: 'Epochs after the cut', help: 'Plain training of the narrower network, which is faster.' },
         vanished: { label: 'Zero is below', help: 'Norm below which a row counts as gone.' },
         remainder: {
           label: 'Rows that have not vanished',

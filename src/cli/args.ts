@@ -69,7 +69,7 @@ export const commands = {
         help: 'Settings that belong together: lenet, cifar or short of gsm; resrep-short, resrep-cifar or resrep-imagenet.',
       },
       keep: { kind: 'value', help: 'Of gsm: the share of all weights that stay; default 0.1.' },
-      'epochs-after': { kind: 'value', help: 'Of gsm: epochs of plain training after the cut, zeros kept; default 0.' },
+      'epochs-after': { kind: 'value', help: 'Of gsm and resrep: epochs of plain training after the cut; default 0.' },
       save: {
         kind: 'value',
         help: 'Of gsm: dense (default); sparse: a smaller file, no faster model; or compact: without idle channels.',

@@ -2,7 +2,7 @@
  * Carries a plan out on a graph: factors of every layer from its basis, optionally fitted again layer by layer, and the
  * graph with the layers replaced.
  */
-import type { Layer } from '../analysis/layers';
+import { findLayers, type Layer } from '../analysis/layers';
 import { layerUnknown } from '../errors';
 import { type Graph, type GraphNode, standardOpset } from '../graph/graph';
 import { freshNames } from '../graph/names';
@@ -47,6 +47,11 @@ export interface Decomposed {
 
 /** A plan without cuts, carried out. */
 export function untouched({ model: { graph }, layers }: OpenedModel): Decomposed {
+  return wholeLayers(graph, layers);
+}
+
+/** A graph none of whose layers is in two parts. */
+export function wholeLayers(graph: Graph, layers = findLayers(graph)): Decomposed {
   return { graph, masked: graph, owners: new Map(layers.map(({ node, name }) => [node, name])) };
 }
 

@@ -6,14 +6,15 @@
 import { trainingNeeded } from '../errors';
 import { SPARSE_IR_VERSION, withSparseInitializers } from '../formats/onnx/sparse';
 import type { Graph } from '../graph/graph';
-import type { SparsityReport, TrainingProgress, TrainingReport } from '../protocol/plan';
+import type { SparsityReport, TrainingReport } from '../protocol/plan';
 import type { RequestContext } from '../protocol/rpc';
 import { compact } from './compact';
 import { type Decomposed, untouched } from './decompose';
 import type { Inputs } from './inputs';
+import { inTurn } from './inTurn';
 import { projectPlan } from './projection';
 import { accuracyOf, type Pruned, type Round, startOf, trainingRequest, withGraph } from './round';
-import { type Scene, within } from './scene';
+import type { Scene } from './scene';
 import { decayOf, sparseRule, sparsityLayers, sparsityReport, sparsityWarnings } from './sparsity';
 import { keptWeights, masked, ticketWeights } from './ticket';
 import { joinedTraining, type Trained, type TrainingRequest, trainPruned } from './train';
@@ -76,15 +77,11 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
     const { trained, ...found } = await ticketTraining(part, kept, context);
     return pruned(start, trained, found);
   }
-  const perEpoch = stepsPerEpoch(inputs, training);
-  const spans = [
-    { epochsBefore: 0, epochsAfter: finish, perEpoch },
-    { epochsBefore: training.epochs, epochsAfter: 0, perEpoch },
-  ];
+  const [first, second] = inTurn(context, [training.epochs, finish], stepsPerEpoch(inputs, training), BEFORE_CUT);
   const done = finish > 0 ? stages.finished<Found>(name) : null;
   const sparse: Sparse = done
     ? { ...done.report, graph: (await tools.models.withShapes(done.path, settings.shapes)).model.graph }
-    : await sparseTraining(part, among(finish > 0 ? within(context, [0, BEFORE_CUT]) : context, spans[0]));
+    : await sparseTraining(part, first);
   if (finish === 0 && sparse.trained) return pruned(start, sparse.trained, sparse);
   if (!done) {
     const { graph, trained, ...found } = sparse;
@@ -99,7 +96,7 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
       part: `${name}/finish`,
       kept: keptWeights(sparse.graph, new Set(sparse.ranked)),
     },
-    among(within(context, [BEFORE_CUT, 1]), spans[1]),
+    second,
   );
   const { untrained } = sparse.training;
   const both = joinedTraining(sparse.training, { ...last.report, untrained });
@@ -110,32 +107,6 @@ const TOO_OLD = `The file is not smaller: sparse tensors can be stored from IR v
 
 function howToSave({ gsm }: Round['settings'], irVersion: number): SparsityReport['saved'] {
   return gsm.save === 'sparse' && irVersion < SPARSE_IR_VERSION ? 'dense' : gsm.save;
-}
-
-interface Span {
-  readonly epochsBefore: number;
-  readonly epochsAfter: number;
-  readonly perEpoch: number;
-}
-
-/** Progress of one of two trainings as part of both: one curve, whose steps go on. */
-function among({ signal, progress }: RequestContext, { epochsBefore, epochsAfter, perEpoch }: Span): RequestContext {
-  const amongAll = (now: TrainingProgress): TrainingProgress => {
-    const more = epochsAfter * perEpoch;
-    const left = now.secondsLeft !== null && now.step < now.steps ? now.secondsLeft / (now.steps - now.step) : 0;
-    return {
-      ...now,
-      step: now.step + epochsBefore * perEpoch,
-      steps: now.steps + epochsBefore * perEpoch + more,
-      epoch: now.epoch + epochsBefore,
-      epochs: now.epochs + epochsBefore + epochsAfter,
-      secondsLeft: now.secondsLeft === null ? null : now.secondsLeft + left * more,
-    };
-  };
-  return {
-    signal,
-    progress: (now) => progress({ ...now, ...(now.training ? { training: amongAll(now.training) } : {}) }),
-  };
 }
 
 /** Training in which most weights decay, and their cut. */

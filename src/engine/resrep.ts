@@ -2,7 +2,6 @@
  * ResRep (Ding et al., ICCV 2021): compactors behind the layers that may become narrower, training in which the network
  * remembers and the compactors forget, and a network of the same architecture with fewer channels that computes the same.
  */
-import { findLayers } from '../analysis/layers';
 import {
   dataNeeded,
   nothingToCompact,
@@ -13,7 +12,8 @@ import {
   verificationFailed,
 } from '../errors';
 import { serializeGraph } from '../formats/onnx/serialize';
-import type { Check } from '../protocol/plan';
+import type { Graph } from '../graph/graph';
+import type { Check, TrainingReport } from '../protocol/plan';
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { type Compaction, compactionOf } from '../prune/compaction/places';
@@ -29,14 +29,15 @@ import type { ChannelGroups } from '../prune/groups';
 import { type CompactedGraph, withCompactors } from '../surgery/compactors';
 import { type CompactingOptions, compacting } from '../train/compaction';
 import { channelGroups } from './channels';
-import type { Decomposed } from './decompose';
+import { type Decomposed, wholeLayers } from './decompose';
 import type { Inputs } from './inputs';
+import { inTurn } from './inTurn';
 import { MaskKeeper } from './maskKeeper';
 import type { OpenedModel } from './models';
 import { type Finished, finish } from './resrepFinish';
-import { type Pruned, type Round, trainingRequest } from './round';
+import { type Pruned, type Round, type TrainingRound, trainingRequest } from './round';
 import { type Scene, within } from './scene';
-import { trainPruned } from './train';
+import { joinedTraining, trainPruned } from './train';
 import { stepsPerEpoch } from './trainingData';
 import { scheduleOf } from './trainingOptions';
 import { largestDifference, noiseInputs, outputsOf } from './verify';
@@ -50,17 +51,73 @@ const TOLERANCE = 1e-3;
  *   those of training
  */
 export async function resRep(scene: Scene, round: Round, context: RequestContext): Promise<Pruned> {
-  const { inputs } = scene;
-  const { from, settings, training } = round;
+  const { inputs, base, tools, stages } = scene;
+  const { from, settings, training, name } = round;
   if (!inputs || !training) throw dataNeeded({ what: 'ResRep' });
   if (scene.settings.target.kind !== 'macs') throw resRepTarget({ kind: scene.settings.target.kind });
+  const { finish: epochsAfter } = settings.resrep;
+  const [first, second] = inTurn(
+    context,
+    [training.epochs, epochsAfter],
+    stepsPerEpoch(inputs, training),
+    timeBeforeCut(training.epochs, epochsAfter, settings),
+  );
+  const part: TrainingRound = { ...round, training, inputs };
+  const done = epochsAfter > 0 ? stages.finished<Found>(name) : null;
+  const cut: Cut = done
+    ? { ...done.report, graph: (await tools.models.withShapes(done.path, settings.shapes)).model.graph }
+    : await cutByTraining(scene, part, first);
+  if (epochsAfter === 0 && cut.reference) {
+    const { graph, reference, ...found } = cut;
+    return { from, decomposed: wholeLayers(graph), reference, ...found };
+  }
+  if (!done) {
+    const { graph, reference, ...found } = cut;
+    stages.finish(name, base.model, graph, found);
+  }
+  const last = await trainPruned(
+    {
+      ...trainingRequest(scene, { ...part, training: { ...training, epochs: epochsAfter } }, wholeLayers(cut.graph)),
+      part: `${name}/finish`,
+    },
+    second,
+  );
+  const { projection, checks, training: before } = cut;
+  return {
+    from,
+    projection,
+    decomposed: wholeLayers(last.graph),
+    reference: last.reference,
+    checks,
+    training: joinedTraining(before, last.report),
+  };
+}
+
+/** What was found of a training with compactors. */
+interface Found extends Pick<Pruned, 'projection' | 'checks'> {
+  readonly training: TrainingReport;
+}
+
+/** The narrower network; without a reference where an earlier part of the run has made it. */
+interface Cut extends Found {
+  readonly graph: Graph;
+  readonly reference?: Pruned['reference'];
+}
+
+/** Share of the time for training with compactors: an epoch after the cut takes as much less as there are fewer MACs. */
+function timeBeforeCut(before: number, after: number, { target }: PruneSettings): number {
+  return before / (before + target.value * after);
+}
+
+async function cutByTraining(scene: Scene, round: TrainingRound, context: RequestContext): Promise<Cut> {
+  const { from, settings, training, inputs } = round;
   context.progress({ phase: 'calibrate', message: 'Looking for places for compactors', fraction: 0 });
   const site = await siteOf(from, settings);
   const run = runOf(inputs, training);
   const work = compactionWork(site, { ...settings, training }, run);
   if (work.tooShort && !settings.resrep.unchecked) throw work.tooShort;
   const trained = await trainPruned(
-    { ...trainingRequest(scene, { ...round, training, inputs }, work.decomposed), compactors: work },
+    { ...trainingRequest(scene, round, work.decomposed), compactors: work },
     within(context, [0.02, 0.98]),
   );
   const finished = await finish(site, trained.tensors, work.keeper, settings);
@@ -69,15 +126,9 @@ export async function resRep(scene: Scene, round: Round, context: RequestContext
     finished.alive > 0
       ? { graph: finished.graph, metadata: from.model.metadata, name: 'the cut graph' }
       : trained.reference;
-  const decomposed: Decomposed = {
-    graph: finished.graph,
-    masked: finished.graph,
-    owners: new Map(findLayers(finished.graph).map(({ node, name }) => [node, name])),
-  };
   return {
-    from,
+    graph: finished.graph,
     projection: finished.projection,
-    decomposed,
     reference,
     checks: [finished.check, check],
     training: { ...trained.report, untrained: null, compaction: finished.report },

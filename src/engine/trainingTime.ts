@@ -58,7 +58,10 @@ export async function trainingTime(
       const work = compactionWork(await siteOf(opened, all), all, runOf(inputs, part));
       const request = { opened, decomposed: work.decomposed, settings: all, inputs, session, compactors: work };
       if (work.tooShort) warning = `${work.tooShort.message} ${work.tooShort.hint}`;
-      parts.push({ time: await timeTraining(request, context), times: 1 });
+      const time = await timeTraining(request, context);
+      const left = settings.target.kind === 'macs' ? settings.target.value : 1;
+      const afterCut = { ...time, seconds: left * time.seconds };
+      parts.push({ time: afterCut, times: settings.resrep.finish / part.epochs }, { time, times: 1 });
     } else if (training.epochs > 0) {
       const decomposed = shapedLike(planned);
       // A classifier's size makes no difference that could be measured: the old one stands in for a new one.

@@ -254,6 +254,14 @@ export const resRepOptionsSchema = z
         'Compactors also in residual chains: layers that add to the same channels share one and are cut alike.',
       ),
     vanished: z.number().gt(0).max(1).default(1e-5).describe('Rows with a norm below this are cut in the end.'),
+    finish: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .default(0)
+      .describe(
+        'Epochs of plain training after the cut, which are faster as the network is narrower then; 0 stops there, as published.',
+      ),
     remainder: z
       .enum(['keep', 'cut'])
       .default('keep')

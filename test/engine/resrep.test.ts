@@ -58,6 +58,31 @@ test('a run that was cancelled while rows were masked goes on and ends with the 
   expect(resumed.training?.compaction).toEqual(whole.training?.compaction);
 });
 
+test('trains on after the cut, as one training that can be stopped in either part', async () => {
+  settings = { ...settings, training: { ...settings.training, epochs: 12 }, resrep: { finish: 6 } };
+  const steps: number[] = [];
+  const whole = await run({ onProgress: ({ training }) => training && steps.push(training.step) });
+  expect(steps).toEqual(Array.from({ length: 180 }, (_, i) => i + 1));
+  expect(whole.training?.epochs).toHaveLength(18);
+  expect(whole.verification.map(({ passed }) => passed)).toEqual(whole.verification.map(() => true));
+  expect((whole.after.macs as number) / (whole.before.macs as number)).toBeLessThanOrEqual(0.5);
+  const bytes = readFileSync(whole.candidate);
+  settings = { ...settings, resrep: {} };
+  const first = await run();
+  expect(first.after.macs).toBe(whole.after.macs);
+  expect(Buffer.compare(readFileSync(first.candidate), bytes)).not.toBe(0);
+  settings = { ...settings, resrep: { finish: 6 } };
+  for (const stop of [61, 151]) {
+    const abort = new AbortController();
+    const onProgress = ({ training: now }: Progress): void => {
+      if (now?.step === stop) abort.abort();
+    };
+    await expect(run({ signal: abort.signal, onProgress })).rejects.toMatchObject({ code: 'cancelled' });
+    const resumed = await run({ resume: true });
+    expect(Buffer.compare(readFileSync(resumed.candidate), bytes)).toBe(0);
+  }
+});
+
 test('learns from the original alone where there are no labels to use', async () => {
   settings = { ...settings, training: { ...settings.training, loss: 'distill' }, resrep: { minRows: 3 } };
   const result = await run();
