@@ -51,7 +51,7 @@ export function untouched({ model: { graph }, layers }: OpenedModel): Decomposed
 }
 
 /** A graph none of whose layers is in two parts. */
-export function wholeLayers(graph: Graph, layers = findLayers(graph)): Decomposed {
+export function wholeLayers(graph: Graph, layers: readonly Layer[] = findLayers(graph)): Decomposed {
   return { graph, masked: graph, owners: new Map(layers.map(({ node, name }) => [node, name])) };
 }
 

@@ -89,7 +89,7 @@ export async function resRep(scene: Scene, round: Round, context: RequestContext
     decomposed: wholeLayers(last.graph),
     reference: last.reference,
     checks,
-    training: joinedTraining(before, last.report),
+    training: joinedTraining(before, { ...before, ...last.report }),
   };
 }
 
