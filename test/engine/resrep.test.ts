@@ -59,11 +59,11 @@ test('a run that was cancelled while rows were masked goes on and ends with the 
 });
 
 test('trains on after the cut, as one training that can be stopped in either part', async () => {
-  settings = { ...settings, training: { ...settings.training, epochs: 12 }, resrep: { finish: 6 } };
+  settings = { ...settings, training: { ...settings.training, epochs: 8 }, resrep: { finish: 3 } };
   const steps: number[] = [];
   const whole = await run({ onProgress: ({ training }) => training && steps.push(training.step) });
-  expect(steps).toEqual(Array.from({ length: 180 }, (_, i) => i + 1));
-  expect(whole.training?.epochs).toHaveLength(18);
+  expect(steps).toEqual(Array.from({ length: 110 }, (_, i) => i + 1));
+  expect(whole.training?.epochs).toHaveLength(11);
   expect(whole.verification.map(({ passed }) => passed)).toEqual(whole.verification.map(() => true));
   expect((whole.after.macs as number) / (whole.before.macs as number)).toBeLessThanOrEqual(0.5);
   const bytes = readFileSync(whole.candidate);
@@ -71,8 +71,8 @@ test('trains on after the cut, as one training that can be stopped in either par
   const first = await run();
   expect(first.after.macs).toBe(whole.after.macs);
   expect(Buffer.compare(readFileSync(first.candidate), bytes)).not.toBe(0);
-  settings = { ...settings, resrep: { finish: 6 } };
-  for (const stop of [61, 151]) {
+  settings = { ...settings, resrep: { finish: 3 } };
+  for (const stop of [41, 95]) {
     const abort = new AbortController();
     const onProgress = ({ training: now }: Progress): void => {
       if (now?.step === stop) abort.abort();
