@@ -78,7 +78,7 @@ function roundedBy(round: (value: number) => number, value: number): number {
   return Number((round(value / unit) * unit).toPrecision(2));
 }
 
-/** What became zero, from the graph as it will be written. */
+/** What became zero, from the graph as it will be written: plain data, which goes to another process. */
 export function sparsityReport(
   graph: Graph,
   {
@@ -86,10 +86,12 @@ export function sparsityReport(
     kept,
     weights,
     cut,
-    ...rest
+    saved,
+    decayExponent,
+    accuracy,
   }: Omit<Masked, 'tensors'> & Pick<SparsityReport, 'decayExponent' | 'accuracy' | 'saved'>,
 ): SparsityReport {
-  return { weights, nonZero: kept, cut, layers: sparsityLayers(graph, ranked), ...rest };
+  return { weights, nonZero: kept, cut, layers: sparsityLayers(graph, ranked), saved, decayExponent, accuracy };
 }
 
 /** @param ranked names of the stored tensors whose weights could become zero */

@@ -131,6 +131,11 @@ describe('a training that is too short for its decay', () => {
   });
 });
 
+test('its result can go to another process', async () => {
+  const { sparsity, training } = await run();
+  expect(structuredClone({ sparsity, training })).toEqual({ sparsity, training });
+});
+
 test('progress tells how much of the weights is still to vanish', async () => {
   const seen: number[] = [];
   await run({ onProgress: ({ training }) => training?.cut !== undefined && seen.push(training.cut) });
