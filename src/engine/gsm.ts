@@ -11,10 +11,9 @@ import type { RequestContext } from '../protocol/rpc';
 import { compact } from './compact';
 import { type Decomposed, untouched } from './decompose';
 import type { Inputs } from './inputs';
-import { inTurn } from './inTurn';
 import { projectPlan } from './projection';
 import { accuracyOf, type Pruned, type Round, startOf, trainingRequest, withGraph } from './round';
-import type { Scene } from './scene';
+import { type Scene, within } from './scene';
 import { decayOf, sparseRule, sparsityLayers, sparsityReport, sparsityWarnings } from './sparsity';
 import { keptWeights, masked, ticketWeights } from './ticket';
 import { joinedTraining, type Trained, type TrainingRequest, trainPruned } from './train';
@@ -77,11 +76,10 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
     const { trained, ...found } = await ticketTraining(part, kept, context);
     return pruned(start, trained, found);
   }
-  const [first, second] = inTurn(context, [training.epochs, finish], stepsPerEpoch(inputs, training), BEFORE_CUT);
   const done = finish > 0 ? stages.finished<Found>(name) : null;
   const sparse: Sparse = done
     ? { ...done.report, graph: (await tools.models.withShapes(done.path, settings.shapes)).model.graph }
-    : await sparseTraining(part, first);
+    : await sparseTraining(part, within(context, [0, finish > 0 ? BEFORE_CUT : 1]));
   if (finish === 0 && sparse.trained) return pruned(start, sparse.trained, sparse);
   if (!done) {
     const { graph, trained, ...found } = sparse;
@@ -94,9 +92,10 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
       decomposed,
       settings: { ...settings, training: { ...training, epochs: finish } },
       part: `${name}/finish`,
+      neighbours: { before: training.epochs, after: 0 },
       kept: keptWeights(sparse.graph, new Set(sparse.ranked)),
     },
-    second,
+    within(context, [BEFORE_CUT, 1]),
   );
   const { untrained } = sparse.training;
   const both = joinedTraining(sparse.training, { ...last.report, untrained });
@@ -117,7 +116,10 @@ async function sparseTraining({ request, inputs, layers, accuracy }: Part, conte
   const decay = decayOf(training, settings.gsm, stepsPerEpoch(inputs, training));
   if (decay.warning) context.progress({ phase: 'check', message: decay.warning, fraction: null });
   const untrained = await accuracy(decomposed.graph);
-  const trained = await trainPruned({ ...request, sparse }, context);
+  const trained = await trainPruned(
+    { ...request, sparse, neighbours: { before: 0, after: settings.gsm.finish } },
+    context,
+  );
   if (!trained.masked) throw new Error('a training of this method sets weights to zero');
   const before = await accuracy(trained.masked.before);
   const sparsity = sparsityReport(trained.graph, {

@@ -31,7 +31,6 @@ import { type CompactingOptions, compacting } from '../train/compaction';
 import { channelGroups } from './channels';
 import { type Decomposed, wholeLayers } from './decompose';
 import type { Inputs } from './inputs';
-import { inTurn } from './inTurn';
 import { MaskKeeper } from './maskKeeper';
 import type { OpenedModel } from './models';
 import { type Finished, finish } from './resrepFinish';
@@ -56,17 +55,13 @@ export async function resRep(scene: Scene, round: Round, context: RequestContext
   if (!inputs || !training) throw dataNeeded({ what: 'ResRep' });
   if (scene.settings.target.kind !== 'macs') throw resRepTarget({ kind: scene.settings.target.kind });
   const { finish: epochsAfter } = settings.resrep;
-  const [first, second] = inTurn(
-    context,
-    [training.epochs, epochsAfter],
-    stepsPerEpoch(inputs, training),
-    timeBeforeCut(training.epochs, epochsAfter, settings),
-  );
+  // An epoch after the cut takes as much less as there are fewer multiply-accumulates.
+  const beforeCut = training.epochs / (training.epochs + settings.target.value * epochsAfter);
   const part: TrainingRound = { ...round, training, inputs };
   const done = epochsAfter > 0 ? stages.finished<Found>(name) : null;
   const cut: Cut = done
     ? { ...done.report, graph: (await tools.models.withShapes(done.path, settings.shapes)).model.graph }
-    : await cutByTraining(scene, part, first);
+    : await cutByTraining(scene, part, within(context, [0, beforeCut]));
   if (epochsAfter === 0 && cut.reference) {
     const { graph, reference, ...found } = cut;
     return { from, decomposed: wholeLayers(graph), reference, ...found };
@@ -79,8 +74,9 @@ export async function resRep(scene: Scene, round: Round, context: RequestContext
     {
       ...trainingRequest(scene, { ...part, training: { ...training, epochs: epochsAfter } }, wholeLayers(cut.graph)),
       part: `${name}/finish`,
+      neighbours: { before: training.epochs, after: 0 },
     },
-    second,
+    within(context, [beforeCut, 1]),
   );
   const { projection, checks, training: before } = cut;
   return {
@@ -104,11 +100,6 @@ interface Cut extends Found {
   readonly reference?: Pruned['reference'];
 }
 
-/** Share of the time for training with compactors: an epoch after the cut takes as much less as there are fewer MACs. */
-function timeBeforeCut(before: number, after: number, { target }: PruneSettings): number {
-  return before / (before + target.value * after);
-}
-
 async function cutByTraining(scene: Scene, round: TrainingRound, context: RequestContext): Promise<Cut> {
   const { from, settings, training, inputs } = round;
   context.progress({ phase: 'calibrate', message: 'Looking for places for compactors', fraction: 0 });
@@ -117,7 +108,11 @@ async function cutByTraining(scene: Scene, round: TrainingRound, context: Reques
   const work = compactionWork(site, { ...settings, training }, run);
   if (work.tooShort && !settings.resrep.unchecked) throw work.tooShort;
   const trained = await trainPruned(
-    { ...trainingRequest(scene, round, work.decomposed), compactors: work },
+    {
+      ...trainingRequest(scene, round, work.decomposed),
+      compactors: work,
+      neighbours: { before: 0, after: settings.resrep.finish },
+    },
     within(context, [0.02, 0.98]),
   );
   const finished = await finish(site, trained.tensors, work.keeper, settings);

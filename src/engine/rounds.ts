@@ -3,10 +3,11 @@
  * that the next round finds a basis for what the trained network computes now, and a layer that is not worth splitting
  * yet stays whole (algorithms 1.5 to 1.7).
  */
-import type { Check, Progress, Projection, TrainingReport } from '../protocol/plan';
+import type { Check, Progress, Projection, TrainingProgress, TrainingReport } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { type CountedKind, countedTarget, shareOf, shortfallOf } from '../prune/target';
+import { amongAll, type Neighbours } from './inTurn';
 import type { OpenedModel } from './models';
 import { joinedProjection } from './planning';
 import { prunedModel } from './prunedModel';
@@ -165,13 +166,9 @@ export function roundContext(
 ): RequestContext {
   if (count === 1) return context;
   const { signal, progress } = within(context, [index / count, (index + 1) / count]);
-  const amongAll = (now: NonNullable<Progress['training']>): Progress['training'] => ({
-    ...now,
-    step: now.step + trained * now.steps,
-    steps: now.steps * trainings,
-    epoch: now.epoch + trained * now.epochs,
-    epochs: now.epochs * trainings,
-    secondsLeft: secondsLeft(now, trainings - trained - 1),
+  const place = (now: TrainingProgress): Neighbours => ({
+    before: trained * now.epochs,
+    after: (trainings - trained - 1) * now.epochs,
   });
   return {
     signal,
@@ -179,14 +176,7 @@ export function roundContext(
       progress({
         ...now,
         message: `${word} ${index + 1} of ${count}: ${now.message}`,
-        ...(now.training ? { training: amongAll(now.training) } : {}),
+        ...(now.training ? { training: amongAll(now.training, place(now.training)) } : {}),
       }),
   };
-}
-
-/** With so many more trainings of the same length. */
-function secondsLeft({ secondsLeft, steps, step }: NonNullable<Progress['training']>, more: number): number | null {
-  if (secondsLeft === null) return null;
-  // A training that is at its end says nothing of the pace.
-  return step < steps ? secondsLeft * (1 + (more * steps) / (steps - step)) : more === 0 ? secondsLeft : null;
 }

@@ -14,6 +14,7 @@ import { type PreparedModel, withTrained } from '../train/prepare';
 import type { TrainingProgram } from '../train/program';
 import { type Masked, maskedBySize } from '../train/sparseMomentum';
 import { canonical } from './canonical';
+import { amongAll, type Neighbours } from './inTurn';
 import { dataOf, imagesPerEpoch } from './trainingData';
 import { scheduleOf } from './trainingOptions';
 import { type ProgramRequest, prepare, programOf, type Reference, referenceOf, trainedParams } from './trainingProgram';
@@ -27,6 +28,8 @@ export interface TrainingRequest extends ProgramRequest {
   /** Whether to go on from that checkpoint. */
   readonly resume: boolean;
   readonly pause?: PauseGate;
+  /** Of a run that trains more than once: this training is reported as part of the whole. */
+  readonly neighbours?: Neighbours;
 }
 
 /** The reports of consecutive trainings as one. What is no sum is the last one's. */
@@ -132,7 +135,7 @@ async function runTraining(
   request: TrainingRequest,
   { signal, progress }: RequestContext,
 ): Promise<TrainingRecord> {
-  const { settings, inputs, checkpoint } = request;
+  const { settings, inputs, checkpoint, neighbours = { before: 0, after: 0 } } = request;
   const { training } = settings;
   const fingerprint = fingerprintOf(request, prepared);
   return train(program, {
@@ -146,13 +149,15 @@ async function runTraining(
     checkpoint: { file: checkpoint, everySeconds: CHECKPOINT_SECONDS },
     fingerprint,
     resume: await checkpointOf(request, fingerprint),
-    onProgress: (now) =>
+    onProgress: (now) => {
+      const whole = amongAll(now, neighbours);
       progress({
         phase: 'train',
-        message: `${request.pause?.paused ? 'Paused' : 'Training'}: epoch ${now.epoch} of ${now.epochs}, loss ${now.loss.toFixed(4)}${timeLeft(now.secondsLeft)}`,
+        message: `${request.pause?.paused ? 'Paused' : 'Training'}: epoch ${whole.epoch} of ${whole.epochs}, loss ${whole.loss.toFixed(4)}${timeLeft(whole.secondsLeft)}`,
         fraction: now.step / now.steps,
-        training: now,
-      }),
+        training: whole,
+      });
+    },
   });
 }
 

@@ -83,6 +83,34 @@ describe('the engine process', () => {
     fs.mkdirSync(task.storage);
   });
 
+  it.each(['basis', 'channel', 'double', 'resrep', 'gsm', 'fine-tune'] as const)(
+    'brings what %s found across',
+    async (method) => {
+      const settings = settingsOf({
+        method,
+        data: { path: task.data, calibrationImages: 20, limit: 20 },
+        training: { epochs: 2, batch: 16, images: 48, loss: method === 'gsm' ? 'labels' : 'distill' },
+        resrep: { finish: 1 },
+        gsm: { keep: 0.5, finish: 1 },
+        threads: 1,
+      });
+      const progress: Progress[] = [];
+      const onProgress = (now: Progress): void => {
+        progress.push(now);
+      };
+      const result = await engine.requester.request('run', { ...runParams(), settings }, { onProgress });
+      expect(result.verification.filter(({ passed }) => !passed)).toEqual([]);
+      // After the cut some train on, and double pruning trains after either of its two steps.
+      const epochs = { resrep: 3, gsm: 3, double: 4, basis: 2, channel: 2, 'fine-tune': 2 }[method];
+      expect(result.training?.epochs).toHaveLength(epochs);
+      const last = progress.findLast(({ training }) => training);
+      expect(last?.training).toMatchObject({ epoch: epochs, epochs, step: 3 * epochs, steps: 3 * epochs });
+      if (method !== 'double') expect(last?.message).toContain(`epoch ${epochs} of ${epochs}`);
+      expect(result.sparsity !== undefined && result.sparsity !== null).toBe(method === 'gsm');
+      expect(result.training?.compaction !== undefined).toBe(method === 'resrep');
+    },
+  );
+
   it('leaves nothing behind when a run is cancelled, and goes on', async () => {
     const source = new CancellationTokenSource();
     const { result } = await runUntil('evaluate', source.token);
