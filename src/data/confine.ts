@@ -22,14 +22,15 @@ export function climbsOut(relative: string): boolean {
 /**
  * The real path of something that a file names relative to itself.
  *
+ * @param notFound the error when it is not there
  * @throws UserError `dataset-path-outside`, `dataset-not-found`
  */
-export async function resolveBeside(file: string, relative: string): Promise<string> {
+export async function resolveBeside(file: string, relative: string, notFound = datasetNotFound): Promise<string> {
   if (climbsOut(relative)) throw datasetPathOutside({ file, path: relative });
   const folder = await realpath(path.dirname(file));
   const target = path.join(folder, relative.replaceAll('\\', '/'));
   const real = await realpath(target).catch(() => undefined);
-  if (real === undefined) throw datasetNotFound(target);
+  if (real === undefined) throw notFound(target);
   if (!isInside(folder, real)) throw datasetPathOutside({ file, path: relative });
   return real;
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { findLayers, type Layer } from '../analysis/layers';
 import { isFloatWeight } from '../analysis/weights';
 import { resolveBeside } from '../data/confine';
-import { ticketDiffers } from '../errors';
+import { fileNotFound, ticketDiffers } from '../errors';
 import type { Graph } from '../graph/graph';
 import { float32Tensor, toFloat32 } from '../tensor/tensor';
 import { withTrained } from '../train/prepare';
@@ -34,7 +34,9 @@ export async function ticketWeights(
   file: string,
   graph: Graph,
 ): Promise<KeptWeights> {
-  const place = await resolveBeside(path.join(await realpath(folder), 'recipe'), file);
+  const place = await resolveBeside(path.join(await realpath(folder), 'recipe'), file, (path) =>
+    fileNotFound({ path }),
+  );
   const pruned = await tools.models.withShapes(place, settings.shapes);
   const own = new Map(layersOf(graph).map((layer) => [layer.name, layer]));
   const kept = new Map<string, Uint8Array>();

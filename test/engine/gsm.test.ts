@@ -256,6 +256,7 @@ describe('a lottery ticket', () => {
   test.each([
     ['outside the folder', '../pruned.onnx', 'dataset-path-outside'],
     ['a model without zeros', 'stripes.onnx', 'ticket-differs'],
+    ['a file that is not there', 'nothing.onnx', 'file-not-found'],
   ])('is refused: %s', async (_, ticket, code) => {
     await expect(run({ with: { gsm: { ticket } } })).rejects.toMatchObject({ code });
   });

@@ -98,7 +98,11 @@ describe('the engine process', () => {
       const onProgress = (now: Progress): void => {
         progress.push(now);
       };
-      const result = await engine.requester.request('run', { ...runParams(), settings }, { onProgress });
+      const result = await engine.requester.request(
+        'run',
+        { ...runParams(), settings, storage: temporaryFolder() },
+        { onProgress },
+      );
       expect(result.verification.filter(({ passed }) => !passed)).toEqual([]);
       // After the cut some train on, and double pruning trains after either of its two steps.
       const epochs = { resrep: 3, gsm: 3, double: 4, basis: 2, channel: 2, 'fine-tune': 2 }[method];
