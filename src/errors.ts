@@ -811,6 +811,14 @@ export function labelsNeeded({ path }: { path: string }): UserError {
   );
 }
 
+export function mixNeedsOriginal(): UserError {
+  return new UserError(
+    'mix-needs-original',
+    'Images are to be mixed (training.augment.mix), but the loss uses labels, and a mixture of images has none.',
+    'Learn from the original model alone (loss distill or match, labelShare 0), or do not mix.',
+  );
+}
+
 export function tooFewImages({ path, found, expected }: { path: string; found: number; expected: number }): UserError {
   return new UserError(
     'too-few-images',

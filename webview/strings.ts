@@ -625,13 +625,14 @@ export const strings = {
     loss: 'Loss',
     smoothed: 'loss, smoothed',
     plain: 'loss, as it was',
-    accuracy: 'Accuracy',
+    // Of the images of each epoch so far, as their labels say or, without labels, as the original does.
+    accuracy: 'Classified right',
     rate: 'Learning rate',
     step: 'step',
     epochs: 'ends of epochs',
     logScale: 'Loss on a log scale',
     description: (steps: string, epochs: number) =>
-      `Loss, accuracy and learning rate over ${steps} steps and ${plural(epochs, 'epoch', 'epochs')}.`,
+      `Loss, share classified right and learning rate over ${steps} steps and ${plural(epochs, 'epoch', 'epochs')}.`,
     cursor: 'Step of the training',
     cursorHelp: 'Point at the curve, or focus it and use the arrow keys, to read values.',
     waiting: 'The first steps are on their way.',
@@ -643,14 +644,14 @@ export const strings = {
       accuracy: string | null,
       rate: string,
     ) =>
-      `Step ${step}, epoch ${epoch}: loss ${loss}${smoothed === null ? '' : ` (${smoothed} smoothed)`}${accuracy === null ? '' : `, accuracy ${accuracy}`}, learning rate ${rate}`,
+      `Step ${step}, epoch ${epoch}: loss ${loss}${smoothed === null ? '' : ` (${smoothed} smoothed)`}${accuracy === null ? '' : `, ${accuracy} classified right`}, learning rate ${rate}`,
     columns: {
       step: 'Step',
       epoch: 'Epoch',
       loss: 'Loss',
       smoothed: 'Smoothed loss',
       highest: 'Highest loss',
-      accuracy: 'Accuracy',
+      accuracy: 'Classified right',
       rate: 'Learning rate',
     },
   },
@@ -907,6 +908,7 @@ export const strings = {
       clip: { label: 'Clip gradients at' },
       'augment.crop': { label: 'Random crop', unit: 'pixels', leftOut: 'automatic' },
       'augment.flip': { label: 'Random mirroring' },
+      'augment.mix': { label: 'Mix pairs of images', help: 'When learning from the original model alone.' },
       batchNorm: {
         label: 'Batch normalization',
         choices: { auto: 'Automatic', frozen: 'Kept', reestimate: 'Measured again', train: 'Updated while training' },

@@ -101,6 +101,7 @@ export const commands = {
       batch: { kind: 'value', help: 'Images per training step; default 64.' },
       crop: { kind: 'value', help: 'Pixels by which training shifts images; default an eighth of their side.' },
       'no-flip': { kind: 'flag', help: 'Never mirror images in training.' },
+      mix: { kind: 'flag', help: 'Mix pairs of images when learning from the original model alone.' },
       resume: { kind: 'flag', help: 'Go on with a training that was stopped.' },
       seed: { kind: 'value', help: 'Seed of every random choice; default 0.' },
       shape,

@@ -204,7 +204,11 @@ function trainingWords(args: Arguments) {
   const batch = parseCount(args, 'batch');
   const rounds = parseCount(args, 'rounds', 1);
   const crop = parseCount(args, 'crop');
-  const flips = !args.flag('no-flip');
+  const augment = {
+    ...(crop === undefined ? {} : { crop }),
+    ...(args.flag('no-flip') ? { flip: false } : {}),
+    ...(args.flag('mix') ? { mix: true } : {}),
+  };
   const lr = parseNumber(args, 'lr');
   const warmup = parseCount(args, 'warmup');
   const schedule = args.value('schedule');
@@ -223,9 +227,7 @@ function trainingWords(args: Arguments) {
     ...(loss === undefined ? {} : { loss }),
     ...(train === undefined ? {} : { train }),
     ...(initial === undefined ? {} : { initial }),
-    ...(crop === undefined && flips
-      ? {}
-      : { augment: { ...(crop === undefined ? {} : { crop }), ...(flips ? {} : { flip: false }) } }),
+    ...(Object.keys(augment).length ? { augment } : {}),
   };
 }
 

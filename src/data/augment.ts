@@ -11,11 +11,13 @@ export interface Augmentation {
   readonly crop: number;
   /** Whether every other image is mirrored left to right. */
   readonly flip: boolean;
+  /** Whether every image is mixed with another of its batch. */
+  readonly mix: boolean;
 }
 
 /** @returns undefined when nothing is to be changed */
 export function augmenter(
-  { crop, flip }: Augmentation,
+  { crop, flip }: Pick<Augmentation, 'crop' | 'flip'>,
   { mean, std, layout }: Preprocessing,
   seed: number,
   epoch: number,
@@ -47,6 +49,24 @@ export function augmenter(
       }
     }
   };
+}
+
+/**
+ * Mixes each image of a batch with another one, in any proportion (mixup: Zhang et al., ICLR 2018). For a network that
+ * learns from another one, which sees the same mixtures, few images become many (Beyer et al., CVPR 2022).
+ * @param images of the batch, one after another; changed in place
+ * @param batch any number that tells the batches of an epoch apart
+ */
+export function mixImages(images: Float32Array, count: number, seed: number, epoch: number, batch: number): void {
+  const random = seededRandom(mixed(seed, epoch, -2 - batch));
+  const partners = random.shuffle(Uint32Array.from({ length: count }, (_, i) => i));
+  const unmixed = images.slice();
+  const size = images.length / count;
+  for (let i = 0; i < count; i++) {
+    const share = random.uniform();
+    const [own, other] = [i * size, partners[i] * size];
+    for (let e = 0; e < size; e++) images[own + e] = share * unmixed[own + e] + (1 - share) * unmixed[other + e];
+  }
 }
 
 /** Numbers of images and epochs are small and alike; their seeds must not be (finalizer of MurmurHash3). */

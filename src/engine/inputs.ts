@@ -2,7 +2,7 @@
  * A dataset made ready for one model: preprocessing chosen (given, or the usual one that scores best on a few labelled
  * images), batches in the model's own size and type.
  */
-import { type Augmentation, augmenter, epochOrder } from '../data/augment';
+import { type Augmentation, augmenter, epochOrder, mixImages } from '../data/augment';
 import { type Batch, batches, chooseIndices } from '../data/batches';
 import { cached } from '../data/cache';
 import { type Dataset, SkipLog } from '../data/dataset';
@@ -160,8 +160,10 @@ function prepared(port: PortFacts, dataset: Dataset, preprocessing: Preprocessin
     for await (const made of batches(kept, { preprocessing, batch: size, indices, augment, skips, signal })) {
       // A program of fixed batch size can't be told that some rows do not count.
       if (fixed && made.count < fixed) return;
+      const end = taken + made.taken;
+      if (options.augmentation.mix) mixImages(made.images, made.count, seed, options.epoch, end);
       const feeds = { [port.name]: inputTensor(made, port, fixed) };
-      yield { feeds, labels: made.labels, count: made.count, taken: taken + made.taken };
+      yield { feeds, labels: made.labels, count: made.count, taken: end };
     }
   }
   return {

@@ -31,6 +31,7 @@ export function dataOf(inputs: Inputs, settings: ProgramRequest['settings'], pre
   const augmentation = {
     crop: training.augment.crop ?? Math.round(Math.min(...inputs.imageSize) / 8),
     flip: training.augment.flip ?? inputs.facts.preprocessing.channels !== 'gray',
+    mix: training.augment.mix,
   };
   return {
     batchesPerEpoch,

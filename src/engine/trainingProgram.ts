@@ -1,5 +1,5 @@
 /** The program that trains a pruned model: what is trained, what it learns from, and what it is held against. */
-import { featureLayersUnknown, labelsNeeded } from '../errors';
+import { featureLayersUnknown, labelsNeeded, mixNeedsOriginal } from '../errors';
 import type { Graph, ModelMetadata } from '../graph/graph';
 import { consumers } from '../graph/order';
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
@@ -47,6 +47,7 @@ export async function prepare(request: ProgramRequest, signal: AbortSignal): Pro
   const { opened, decomposed, settings, inputs, session } = request;
   const { training } = settings;
   if (usesLabels(training) && !inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path });
+  if (usesLabels(training) && training.augment.mix) throw mixNeedsOriginal();
   const { metadata } = opened.model;
   const batchNorm = batchNormOf(training);
   const shapes = givenShapes(opened, inputs, settings);

@@ -375,6 +375,12 @@ export const trainingSchema = z
           .optional()
           .describe('Padding out of which a random window is cut; an eighth of the image’s side when left out.'),
         flip: z.boolean().optional().describe('Random mirroring left to right; for colour images when left out.'),
+        mix: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Mixes each image with another of its batch, so that few images go further. Only where the original model is learnt from without labels.',
+          ),
       })
       .strict()
       .prefault({}),

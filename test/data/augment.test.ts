@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { augmenter, epochOrder } from '../../src/data/augment';
+import { augmenter, epochOrder, mixImages } from '../../src/data/augment';
 import type { Preprocessing } from '../../src/protocol/facts';
 
 const [height, width] = [4, 5];
@@ -96,6 +96,40 @@ test('mirrors nothing unless asked to', () => {
 
 test('is nothing when there is nothing to do', () => {
   expect(augmenter({ crop: 0, flip: false }, plain, 1, 0)).toBeUndefined();
+});
+
+describe('mixed images', () => {
+  const count = 16;
+  const size = 3;
+  /** Image i is all i. */
+  const batch = (): Float32Array => Float32Array.from({ length: count * size }, (_, i) => Math.floor(i / size));
+  const mixed = (seed = 1, epoch = 0, number = 16): Float32Array => {
+    const images = batch();
+    mixImages(images, count, seed, epoch, number);
+    return images;
+  };
+
+  test('lie between their image and another', () => {
+    const images = mixed();
+    for (let i = 0; i < count; i++) {
+      const pixels = images.subarray(i * size, (i + 1) * size);
+      expect(new Set(pixels).size).toBe(1);
+      expect(pixels[0]).toBeGreaterThanOrEqual(0);
+      expect(pixels[0]).toBeLessThanOrEqual(count - 1);
+    }
+    expect([...images].filter((pixel, i) => pixel !== batch()[i]).length).toBeGreaterThan((count * size) / 2);
+  });
+
+  test('follow from seed, epoch and batch alone', () => {
+    expect(mixed()).toEqual(mixed());
+    for (const other of [mixed(2), mixed(1, 1), mixed(1, 0, 32)]) expect(other).not.toEqual(mixed());
+  });
+
+  test('of a batch of one are that one', () => {
+    const images = Float32Array.of(1, 2, 3);
+    mixImages(images, 1, 1, 0, 1);
+    expect(images).toEqual(Float32Array.of(1, 2, 3));
+  });
 });
 
 test('every epoch has all images in an order of its own', () => {

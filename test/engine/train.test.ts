@@ -102,6 +102,19 @@ test('feature maps of chosen layers are matched, and a name that matches none is
   await expect(wrong).rejects.toMatchObject({ code: 'feature-layers-unknown' });
 });
 
+test('mixed images are others for the original model, too', async () => {
+  const training = { epochs: 2, batch: 24, loss: 'distill' } as const;
+  const [plain, mixed, again] = [
+    await run({ training }),
+    await run({ training: { ...training, augment: { mix: true } } }),
+    await run({ training: { ...training, augment: { mix: true } } }),
+  ].map(({ training: report }) => report?.losses ?? []);
+  expect(mixed).not.toEqual(plain);
+  expect(again).toEqual(mixed);
+  // Were they mixed for one of the two models alone, no training would bring them together.
+  expect(mixed.at(-1)).toBeLessThan(mixed[0]);
+});
+
 test('from random weights a model learns from nothing but seed and images', async () => {
   settings = { ...settings, method: 'fine-tune', seed: 5 };
   const training = { initial: 'random', epochs: 12, lr: 0.1, batch: 24 } as const;
@@ -135,6 +148,11 @@ describe('is refused', () => {
     settings = { ...settings, data: { path: 'plain/images.idx3-ubyte' } };
     await expect(run({ training: { epochs: 1, loss: 'labels' } })).rejects.toMatchObject({ code: 'labels-needed' });
     expect(readdirSync(path.join(runs.folder, 'storage'))).toEqual([]);
+  });
+
+  test('with mixed images and labels', async () => {
+    const training = { epochs: 1, loss: 'labels', augment: { mix: true } } as const;
+    await expect(run({ training })).rejects.toMatchObject({ code: 'mix-needs-original' });
   });
 
   test('without any images', async () => {

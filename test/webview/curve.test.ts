@@ -111,7 +111,7 @@ describe('as numbers', () => {
     const points = [{ step: 120, loss: 0.0123, highest: 0.02, accuracy: 0.91, rate: 0.01 }];
     const curve = { points, steps: 200, epochs: 2 };
     expect(plain(pointText(curve, 0, [0.0123]))).toBe(
-      'Step 120, epoch 2: loss 0.0123, accuracy 91.0 %, learning rate 0.0100',
+      'Step 120, epoch 2: loss 0.0123, 91.0 % classified right, learning rate 0.0100',
     );
   });
 
