@@ -16,7 +16,7 @@ test('every preset is valid, keeps what it does not speak of, and is recognized 
     expect(isPreset(settings, preset)).toBe(false);
     const changed = settingsSchema.parse({ ...settings, ...withPreset(settings, preset) });
     expect(isPreset(changed, preset)).toBe(true);
-    expect(changed.training?.augment).toEqual({ crop: 2 });
+    expect(changed.training?.augment).toEqual({ crop: 2, mix: false });
     const other = { ...changed, gsm: { ...changed.gsm, keep: 0.5 } };
     expect(isPreset(other, preset)).toBe(false);
   }

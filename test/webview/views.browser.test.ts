@@ -452,7 +452,7 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     expect(await cursor.getAttribute('aria-valuenow')).toBe('626');
     await page.keyboard.press('Home');
     expect(await cursor.getAttribute('aria-valuetext')).toMatch(
-      /^Step 2, epoch 1: loss .* accuracy .* learning rate 0\.05/,
+      /^Step 2, epoch 1: loss .* classified right, learning rate 0\.05/,
     );
     // Every panel shows the same step.
     const marks = page.locator('espalier-training-chart .u-cursor-x:not(.u-off)');
