@@ -31,20 +31,17 @@ async function reasonAgainst(): Promise<string | null> {
   }
 }
 
+const runs = stripesRuns();
+
 for (const settings of methods) {
   test(`${settings.method} on WebGPU`, { timeout: 300_000 }, async ({ skip }) => {
     const reason = await reasonAgainst();
     if (reason) skip(reason);
-    const runs = await stripesRuns();
-    try {
-      const result = await runs.run({ ...settings, data: { ...stripesData, limit: 24 }, device: 'webgpu', threads: 1 });
-      expect(result.device).toBe('webgpu');
-      expect(result.warnings.filter((warning) => /device|CPU/.test(warning))).toEqual([]);
-      expect(result.verification.every(({ passed }) => passed)).toBe(true);
-      if (settings.method === 'gsm') expect(result.sparsity?.nonZero).toBeGreaterThan(0);
-      else expect(result.training?.compaction?.largest).toBe(0);
-    } finally {
-      runs.service.dispose();
-    }
+    const result = await runs.run({ ...settings, data: { ...stripesData, limit: 24 }, device: 'webgpu', threads: 1 });
+    expect(result.device).toBe('webgpu');
+    expect(result.warnings.filter((warning) => /device|CPU/.test(warning))).toEqual([]);
+    expect(result.verification.every(({ passed }) => passed)).toBe(true);
+    if (settings.method === 'gsm') expect(result.sparsity?.nonZero).toBeGreaterThan(0);
+    else expect(result.training?.compaction?.largest).toBe(0);
   });
 }
