@@ -42,12 +42,11 @@ it.each(Object.entries(methods))(
     await explorerContextMenu(page, `${method}.prune.json`, 'Run Pruning Recipe');
     const panel = await panelFrame(page);
     await eventually(() => panel.getByLabel('Method', { exact: true }).inputValue()).toBe(method);
-    await panel.locator('vscode-button', { hasText: 'Cancel' }).waitFor();
-    await panel.getByText(/^Finished in/).waitFor({ timeout: 90_000 });
     const editor = await editorFrame(page);
-    await editor.getByText(/^(\d+) of \1 checks passed\.$/).waitFor();
     const heading = editor.getByText(found).first();
-    await heading.waitFor();
+    await heading.waitFor({ timeout: 90_000 });
+    await panel.getByText(/^Finished in/).waitFor();
+    await editor.getByText(/^(\d+) of \1 checks passed\.$/).waitFor();
     await expectAccessible(editor, 'Espalier Model');
     await expectAccessible(panel, 'Espalier Pruning');
     await heading.evaluate((element) => element.scrollIntoView({ block: 'start' }));
