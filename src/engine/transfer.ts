@@ -65,14 +65,16 @@ export function newClassifier(
 
 /** How the new classifier is trained: from the labels, with everything else as the settings say. */
 export function headTraining(training: TrainingSettings | undefined, transfer: TransferSettings): TrainingSettings {
+  const base = training ?? trainingSchema.parse({});
   return {
-    ...(training ?? trainingSchema.parse({})),
+    ...base,
     epochs: transfer.epochs,
     lr: transfer.lr,
     train: 'head',
     loss: 'labels',
     labelShare: 0,
     features: 0,
+    augment: { ...base.augment, mix: false },
     batchNorm: 'frozen',
   };
 }

@@ -127,6 +127,14 @@ describe('with a new classifier', () => {
     expect(existsSync(path.join(runs.folder, 'checkpoint.stages'))).toBe(false);
   });
 
+  test('learns them from the labels, also where the pruned model is to learn from mixed images', async () => {
+    const model = await trained();
+    const data = await twoClasses();
+    const training = { epochs: 1, loss: 'distill', augment: { mix: true }, batch: 24 } as const;
+    const { training: report } = await run({ model, with: { data, transfer: { epochs: 1, lr: 0.1 }, training } });
+    expect(report?.losses.every(Number.isFinite)).toBe(true);
+  });
+
   test('needs labels', async () => {
     await put(runs.folder, 'plain/images.idx3-ubyte', readFileSync(path.join(runs.folder, 'train-images-idx3-ubyte')));
     const data = { path: 'plain/images.idx3-ubyte' };
