@@ -15,7 +15,7 @@ export interface Preset {
 const PLAIN = { loss: 'auto', clip: 5, batchNorm: 'auto' } as const;
 
 const resRep = (schedule: ResRepOptions['schedule']): Pick<Preset, 'settings' | 'leftOut'> => ({
-  settings: { method: 'resrep', resrep: { schedule, momentum: 0.99 }, training: resRepTrainings[schedule] },
+  settings: { method: 'resrep', resrep: { schedule, momentum: 0.99, finish: 0 }, training: resRepTrainings[schedule] },
   leftOut: ['lambda', 'maskedLambda', 'warmupSteps', 'interval', 'rowsPerRefresh'],
 });
 
