@@ -3,16 +3,10 @@ import { seededRandom } from '../src/linalg/random';
 import { elementCount } from '../src/tensor/dtype';
 import { float32Tensor, int64Tensor, type Tensor } from '../src/tensor/tensor';
 import { LABELS } from '../src/train/objective';
+import { metadataOf } from '../test/support/graphs';
 import { classCount } from './resnet';
 
-export const metadata = {
-  irVersion: 8,
-  producerName: '',
-  producerVersion: '',
-  opsets: new Map([['', 18]]),
-  properties: new Map(),
-  functions: [],
-};
+export const metadata = metadataOf({ opset: 18 });
 
 /** Cross-entropy with the labels alone. */
 export const fromLabels = { loss: 'labels', labelShare: 0, temperature: 1, features: 0, labelSmoothing: 0 } as const;

@@ -18,6 +18,7 @@ import { type DataType, dataTypes, elementCount } from '../../src/tensor/dtype';
 import { fromFloat, int64Tensor, memoryTensor, type Tensor, toFloat64 } from '../../src/tensor/tensor';
 import { buildGradient } from '../../src/train/autodiff';
 import { type ForwardGraph, specialize } from '../../src/train/specialize';
+import { metadataOf } from './graphs';
 
 /** How the values of an input are made; all are fixed functions of the element's index. */
 export type Fill =
@@ -207,14 +208,7 @@ async function differentiate(
 }> {
   const model = modelOf(row, dtype);
   const opset = row.opset ?? 18;
-  const metadata = {
-    irVersion: 8,
-    producerName: '',
-    producerVersion: '',
-    opsets: new Map([['', opset]]),
-    properties: new Map<string, string>(),
-    functions: [],
-  };
+  const metadata = metadataOf({ opset });
   const session = await createSession(serializeGraph(model.graph, metadata), { threads: 1, label: row.name });
   const forward = await session.run(model.feeds);
   const weights = new Map(

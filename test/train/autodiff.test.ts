@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { UserError } from '../../src/errors';
 import { openModel } from '../../src/formats';
 import { serializeGraph } from '../../src/formats/onnx/serialize';
-import { int, ints, type ModelMetadata, makeNode } from '../../src/graph/graph';
+import { int, ints, makeNode } from '../../src/graph/graph';
 import { validateGraph } from '../../src/graph/validate';
 import type { Shape } from '../../src/ops/gradient';
 import { createSession } from '../../src/runtime/session';
@@ -13,17 +13,11 @@ import { float32Tensor, type Tensor, toFloat64 } from '../../src/tensor/tensor';
 import { buildGradient } from '../../src/train/autodiff';
 import { specialize } from '../../src/train/specialize';
 import { expectSummary, filled, withWeightedLoss } from '../support/gradient';
+import { metadataOf } from '../support/graphs';
 import { makeGraph, value } from '../support/onnxBuilder';
 import { hasShared, sharedFile } from '../support/shared';
 
-const metadata: ModelMetadata = {
-  irVersion: 8,
-  producerName: '',
-  producerVersion: '',
-  opsets: new Map([['', 18]]),
-  properties: new Map(),
-  functions: [],
-};
+const metadata = metadataOf({ opset: 18 });
 
 const tensor = (dims: readonly number[], ...values: number[]): Tensor => float32Tensor(Float32Array.from(values), dims);
 const shapes = (entries: Record<string, Shape>): ReadonlyMap<string, Shape> => new Map(Object.entries(entries));

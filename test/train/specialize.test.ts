@@ -1,17 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { int, type ModelMetadata, makeNode } from '../../src/graph/graph';
+import { int, makeNode } from '../../src/graph/graph';
 import { float32Tensor, int64Tensor, memoryTensor } from '../../src/tensor/tensor';
 import { specialize } from '../../src/train/specialize';
+import { metadataOf } from '../support/graphs';
 import { makeGraph, value } from '../support/onnxBuilder';
 
-const metadata: ModelMetadata = {
-  irVersion: 8,
-  producerName: '',
-  producerVersion: '',
-  opsets: new Map([['', 17]]),
-  properties: new Map(),
-  functions: [],
-};
+const metadata = metadataOf();
 
 const weight = float32Tensor(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2]);
 

@@ -17,19 +17,9 @@ import { dummyInputs, inputShapes } from '../../src/runtime/shapes';
 import { float32Tensor, int64Tensor, type Tensor } from '../../src/tensor/tensor';
 import { TRAINING_OPSET, trainingMetadata, upgradeGraph } from '../../src/train/upgrade';
 import { filled } from '../support/gradient';
+import { metadataOf } from '../support/graphs';
 import { makeGraph, value } from '../support/onnxBuilder';
 import { hasShared, sharedFile } from '../support/shared';
-
-function metadataOf(opset: number): ModelMetadata {
-  return {
-    irVersion: 4,
-    producerName: '',
-    producerVersion: '',
-    opsets: new Map([['', opset]]),
-    properties: new Map(),
-    functions: [],
-  };
-}
 
 const uniform = (dims: readonly number[], seed = 0): Tensor =>
   float32Tensor(
@@ -240,7 +230,7 @@ describe('upgradeGraph keeps what a model computes', () => {
     // Logarithms want positive values.
     const x = uniform(row.dims);
     const feeds = { x: { ...x, data: (x.data as Float32Array).map(row.op === 'ReduceLogSum' ? Math.abs : (v) => v) } };
-    const upgraded = await checkUpgrade(graph, metadataOf(row.opset), feeds);
+    const upgraded = await checkUpgrade(graph, metadataOf({ opset: row.opset, irVersion: 4 }), feeds);
     expect(upgraded.nodes.map((node) => node.opType)).toContain(row.becomes ?? row.op);
   });
 
@@ -267,7 +257,7 @@ describe('upgradeGraph keeps what a model computes', () => {
         x: uniform([4]),
         condition: { dtype: 'bool', dims: [], data: Uint8Array.of(condition) },
       };
-      await checkUpgrade(graph, metadataOf(10), feeds);
+      await checkUpgrade(graph, metadataOf({ opset: 10, irVersion: 4 }), feeds);
     }
   });
 
@@ -291,11 +281,11 @@ test('a model in a newer operator set keeps it', () => {
     inputs: [value('x', [1])],
     outputs: [value('y', [1])],
   });
-  expect(upgradeGraph(graph, metadataOf(21))).toBe(graph);
-  expect(trainingMetadata(metadataOf(21)).opsets.get('')).toBe(21);
+  expect(upgradeGraph(graph, metadataOf({ opset: 21, irVersion: 4 }))).toBe(graph);
+  expect(trainingMetadata(metadataOf({ opset: 21, irVersion: 4 })).opsets.get('')).toBe(21);
 });
 
 test('a model that is too old is refused', () => {
   const graph = makeGraph({ nodes: [], inputs: [value('x', [1])], outputs: [value('x', [1])] });
-  expect(() => upgradeGraph(graph, metadataOf(6))).toThrow(/operator set 6; training needs 7/);
+  expect(() => upgradeGraph(graph, metadataOf({ opset: 6, irVersion: 4 }))).toThrow(/operator set 6; training needs 7/);
 });
