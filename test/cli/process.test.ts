@@ -1,4 +1,5 @@
 /** The command line as a process: exit codes, what goes where, and what is written. */
+import type { ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -12,6 +13,18 @@ let task: SmallTask;
 beforeAll(async () => {
   [product, task] = await Promise.all([buildProduct(), smallTask()]);
 });
+
+/** Waits until a process has said something on stderr, sends it Ctrl+C, and gives what became of it. */
+async function interrupted(child: ChildProcess, after: string): Promise<{ status: number | null; stderr: string }> {
+  let stderr = '';
+  const exited = new Promise<number | null>((resolve) => child.once('close', resolve));
+  child.stderr?.on('data', (chunk: Buffer) => {
+    const saidBefore = stderr.includes(after);
+    stderr += chunk;
+    if (!saidBefore && stderr.includes(after)) child.kill('SIGINT');
+  });
+  return { status: await exited, stderr };
+}
 
 const cli = (...words: string[]) => product.cli(words, { cwd: task.folder });
 
@@ -208,17 +221,8 @@ describe('prune', () => {
     const child = product.startCli(['prune', task.model, '--data', task.data, '-o', path.join(folder, 'never.onnx')], {
       TMPDIR: temporary,
     });
-    let stderr = '';
-    await new Promise<void>((resolve) => {
-      child.stderr?.on('data', (chunk: Buffer) => {
-        stderr += chunk;
-        if (stderr.includes('Refitting')) resolve();
-      });
-      child.once('exit', () => resolve());
-    });
-    const exited = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGINT');
-    expect(await exited).toBe(130);
+    const { status, stderr } = await interrupted(child, 'Refitting');
+    expect(status).toBe(130);
     expect(stderr).toContain('espalier: The work was cancelled.');
     expect(fs.readdirSync(folder)).toEqual([path.basename(temporary)]);
     expect(fs.readdirSync(temporary)).toEqual([]);
@@ -232,17 +236,8 @@ describe('a training that is interrupted', () => {
     const words = ['prune', task.model, '--data', task.data, '-o', output, '--method', 'fine-tune', '--threads', '1'];
     const training = ['--epochs', '400', '--limit', '20'];
     const child = product.startCli([...words, ...training], {});
-    let stderr = '';
-    await new Promise<void>((resolve) => {
-      child.stderr?.on('data', (chunk: Buffer) => {
-        stderr += chunk;
-        if (stderr.includes('epoch 2 of 400')) resolve();
-      });
-      child.once('exit', () => resolve());
-    });
-    const exited = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGINT');
-    expect(await exited).toBe(130);
+    const { status, stderr } = await interrupted(child, 'epoch 2 of 400');
+    expect(status).toBe(130);
     expect(stderr).toContain('The same command with --resume goes on where it was');
     expect(fs.readdirSync(folder)).toEqual(['trained.onnx.checkpoint']);
     const other = cli(...words, '--epochs', '399', '--limit', '20', '--resume');
