@@ -5,11 +5,10 @@ import type { EngineParams, ModelComparison } from '../protocol/engine';
 import type { LatencyFacts, LayerFacts } from '../protocol/facts';
 import type { RequestContext } from '../protocol/rpc';
 import { measureLatency } from '../runtime/latency';
-import type { Tensor } from '../tensor/tensor';
 import { evaluateModel } from './evaluate';
 import { openInputs } from './inputs';
 import type { OpenedModel, OpenModels } from './models';
-import { noiseInputs, outputsOf, relativeDifference } from './verify';
+import { largestDifference, noiseInputs, outputsOf } from './verify';
 
 export async function compareModels(
   models: OpenModels,
@@ -34,7 +33,8 @@ export async function compareModels(
   let latency: ModelComparison['latency'] = null;
   if (feeds) {
     context.progress({ phase: 'measure', message: 'Running both models', fraction: 0.3 });
-    outputDifference = largestDifference(await outputsOf(pathA, feeds), await outputsOf(pathB, feeds));
+    const { worst } = largestDifference(await outputsOf(pathA, feeds), await outputsOf(pathB, feeds));
+    outputDifference = Number.isNaN(worst) ? null : worst;
     const [la, lb] = (await measureLatency([pathA, pathB], feeds, { signal: context.signal })) as [
       LatencyFacts,
       LatencyFacts,
@@ -74,11 +74,6 @@ function weightDifference(a: OpenedModel, b: OpenedModel, name: string): number 
 function samePorts(a: OpenedModel, b: OpenedModel): boolean {
   const text = ({ facts }: OpenedModel): string => JSON.stringify([facts.shapes, facts.outputs.map((o) => o.name)]);
   return text(a) === text(b);
-}
-
-function largestDifference(a: Record<string, Tensor>, b: Record<string, Tensor>): number | null {
-  const differences = Object.entries(a).map(([name, tensor]) => relativeDifference(tensor, b[name] as Tensor));
-  return differences.some(Number.isNaN) ? null : Math.max(0, ...differences);
 }
 
 async function accuracies(

@@ -3,8 +3,6 @@
  * inputs fitted again to what the original gives, or at least given what the removed channels carried on average.
  */
 import { findLayers, type Layer } from '../analysis/layers';
-import { verificationFailed } from '../errors';
-import { serializeGraph } from '../formats/onnx/serialize';
 import type { Graph } from '../graph/graph';
 import type { Check } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
@@ -16,7 +14,6 @@ import { removeChannels } from '../surgery/channels';
 import { type CompensatedInput, compensatedInputs, shiftsOf } from '../surgery/channelsCompensate';
 import { maskChannels } from '../surgery/channelsMask';
 import { canBeFitted, reconstructed, withOffset, withPatches } from '../surgery/reconstruct';
-import type { Tensor } from '../tensor/tensor';
 import { calibrationImages, outputRank } from './calibration';
 import { channelMeans } from './channelStatistics';
 import type { Decomposed } from './decompose';
@@ -25,7 +22,7 @@ import type { Inputs } from './inputs';
 import type { OpenedModel } from './models';
 import { layersIn } from './narrowed';
 import { type Scene, within } from './scene';
-import { largestDifference, noiseInputs, outputsOf } from './verify';
+import { requirePassed, sameOnNoise } from './verify';
 
 export interface CutRequest {
   /** The model to cut. */
@@ -41,9 +38,6 @@ export interface CutRequest {
 
 /** Widest patches that are fitted: the time for a solution grows with its third power. */
 const WIDEST = 1600;
-
-/** Sums in another order, with the weights' precision. */
-const TOLERANCE = 1e-3;
 
 /**
  * Reports progress from 0 to 1 within its own part of the run.
@@ -75,16 +69,15 @@ function isExact({ groups }: ChannelGroups, cuts: readonly RemoveChannelsCut[]):
 async function sameAsMasked({ from, groups, cuts, settings }: CutRequest, cut: Graph): Promise<Check | null> {
   const { metadata } = from.model;
   if (!cuts.length || !isExact(groups, cuts) || !from.shapes.inputs) return null;
-  const feeds = noiseInputs(from.model.graph, from.shapes.inputs, settings.seed);
-  const run = (graph: Graph): Promise<Record<string, Tensor>> => outputsOf(serializeGraph(graph, metadata), feeds);
-  const [expected, found] = [await run(maskChannels(groups, cuts)), await run(cut)];
-  const { worst } = largestDifference(expected, found);
-  const check: Check = {
-    name: 'Removed channels equal channels of zeros',
-    passed: worst <= TOLERANCE,
-    detail: `largest difference ${worst.toExponential(1)} of the largest output, tolerance ${TOLERANCE}`,
-  };
-  if (!check.passed) throw verificationFailed({ check: check.name, detail: check.detail });
+  const check = await sameOnNoise(
+    'Removed channels equal channels of zeros',
+    [
+      { graph: maskChannels(groups, cuts), metadata },
+      { graph: cut, metadata },
+    ],
+    { shapes: from.shapes.inputs, seed: settings.seed },
+  );
+  requirePassed(check);
   return check;
 }
 

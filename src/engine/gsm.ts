@@ -8,6 +8,7 @@ import { SPARSE_IR_VERSION, withSparseInitializers } from '../formats/onnx/spars
 import type { Graph } from '../graph/graph';
 import type { SparsityReport, TrainingReport } from '../protocol/plan';
 import type { RequestContext } from '../protocol/rpc';
+import { type AfterCut, cutOnce, trainingOn } from './afterCut';
 import { compact } from './compact';
 import { type Decomposed, untouched } from './decompose';
 import type { Inputs } from './inputs';
@@ -28,10 +29,8 @@ interface Found {
   readonly warnings: readonly string[];
 }
 
-interface Sparse extends Found {
-  readonly graph: Graph;
-  /** Absent where the training was done by an earlier part of the run. */
-  readonly trained?: Trained;
+interface Sparse extends AfterCut<Found> {
+  readonly trained: Trained;
 }
 
 /** One training of the run. */
@@ -47,8 +46,8 @@ const BEFORE_CUT = 0.8;
 
 /** @throws UserError `training-needed`, `ticket-differs`, and what training throws */
 export async function gsm(scene: Scene, round: Round, context: RequestContext): Promise<Pruned> {
-  const { from, settings, training, name } = round;
-  const { base, inputs, evaluation, tools, stages } = scene;
+  const { from, settings, training } = round;
+  const { inputs, evaluation } = scene;
   if (!training || !inputs) throw trainingNeeded({ method: 'gsm' });
   const { projection } = projectPlan(from, settings, null, null);
   const start = startOf(scene, round, untouched(from));
@@ -73,33 +72,25 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
   const { ticket, finish } = settings.gsm;
   if (ticket !== undefined) {
     const kept = await ticketWeights(scene, ticket, start.graph);
-    const { trained, ...found } = await ticketTraining(part, kept, context);
+    const { trained, found } = await ticketTraining(part, kept, context);
     return pruned(start, trained, found);
   }
-  const done = finish > 0 ? stages.finished<Found>(name) : null;
-  const sparse: Sparse = done
-    ? { ...done.report, graph: (await tools.models.withShapes(done.path, settings.shapes)).model.graph }
-    : await sparseTraining(part, within(context, [0, finish > 0 ? BEFORE_CUT : 1]));
-  if (finish === 0 && sparse.trained) return pruned(start, sparse.trained, sparse);
-  if (!done) {
-    const { graph, trained, ...found } = sparse;
-    stages.finish(name, base.model, graph, found);
+  if (finish === 0) {
+    const { trained, found } = await sparseTraining(part, context);
+    return pruned(start, trained, found);
   }
-  const decomposed = withGraph(start, sparse.graph);
+  const { graph, found } = await cutOnce(scene, round, () => sparseTraining(part, within(context, [0, BEFORE_CUT])));
+  const decomposed = withGraph(start, graph);
+  const kept = keptWeights(graph, new Set(found.ranked));
   const last = await trainPruned(
-    {
-      ...request,
-      decomposed,
-      settings: { ...settings, training: { ...training, epochs: finish } },
-      part: `${name}/finish`,
-      neighbours: { before: training.epochs, after: 0 },
-      kept: keptWeights(sparse.graph, new Set(sparse.ranked)),
-    },
+    { ...trainingOn({ ...request, decomposed }, finish), kept },
     within(context, [BEFORE_CUT, 1]),
   );
-  const { untrained } = sparse.training;
-  const both = joinedTraining(sparse.training, { ...last.report, untrained });
-  return pruned(decomposed, last, { ...sparse, training: both });
+  const { untrained } = found.training;
+  return pruned(decomposed, last, {
+    ...found,
+    training: joinedTraining(found.training, { ...last.report, untrained }),
+  });
 }
 
 const TOO_OLD = `The file is not smaller: sparse tensors can be stored from IR version ${SPARSE_IR_VERSION} on, and the model has an older one.`;
@@ -131,10 +122,12 @@ async function sparseTraining({ request, inputs, layers, accuracy }: Part, conte
   return {
     graph: trained.graph,
     trained,
-    ranked: [...trained.masked.ranked],
-    sparsity,
-    training: { ...trained.report, untrained },
-    warnings: [...(decay.warning ? [decay.warning] : []), ...sparsityWarnings(sparsity)],
+    found: {
+      ranked: [...trained.masked.ranked],
+      sparsity,
+      training: { ...trained.report, untrained },
+      warnings: [...(decay.warning ? [decay.warning] : []), ...sparsityWarnings(sparsity)],
+    },
   };
 }
 
@@ -143,7 +136,7 @@ async function ticketTraining(
   { request, accuracy }: Part,
   kept: ReadonlyMap<string, Uint8Array>,
   context: RequestContext,
-): Promise<Found & { readonly trained: Trained }> {
+): Promise<Sparse> {
   const { graph, ...counts } = masked(request.decomposed.graph, kept);
   const untrained = await accuracy(graph);
   const decomposed = withGraph(request.decomposed, graph);
@@ -155,10 +148,13 @@ async function ticketTraining(
     accuracy: { trained: null, masked: null },
   });
   return {
+    graph: trained.graph,
     trained,
-    ranked: [...counts.ranked],
-    sparsity,
-    training: { ...trained.report, untrained },
-    warnings: sparsityWarnings(sparsity),
+    found: {
+      ranked: [...counts.ranked],
+      sparsity,
+      training: { ...trained.report, untrained },
+      warnings: sparsityWarnings(sparsity),
+    },
   };
 }

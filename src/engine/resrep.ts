@@ -2,17 +2,7 @@
  * ResRep (Ding et al., ICCV 2021): compactors behind the layers that may become narrower, training in which the network
  * remembers and the compactors forget, and a network of the same architecture with fewer channels that computes the same.
  */
-import {
-  dataNeeded,
-  nothingToCompact,
-  resRepTarget,
-  resRepTooShort,
-  shapesUnknown,
-  type UserError,
-  verificationFailed,
-} from '../errors';
-import { serializeGraph } from '../formats/onnx/serialize';
-import type { Graph } from '../graph/graph';
+import { dataNeeded, nothingToCompact, resRepTarget, resRepTooShort, shapesUnknown, type UserError } from '../errors';
 import type { Check, TrainingReport } from '../protocol/plan';
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
@@ -28,6 +18,7 @@ import { WidthCounter } from '../prune/compaction/widths';
 import type { ChannelGroups } from '../prune/groups';
 import { type CompactedGraph, withCompactors } from '../surgery/compactors';
 import { type CompactingOptions, compacting } from '../train/compaction';
+import { type AfterCut, cutOnce, trainingOn } from './afterCut';
 import { channelGroups } from './channels';
 import { type Decomposed, wholeLayers } from './decompose';
 import type { Inputs } from './inputs';
@@ -39,52 +30,39 @@ import { type Scene, within } from './scene';
 import { joinedTraining, trainPruned } from './train';
 import { stepsPerEpoch } from './trainingData';
 import { scheduleOf } from './trainingOptions';
-import { largestDifference, noiseInputs, outputsOf } from './verify';
+import { noiseInputs, requirePassed, sameOnNoise } from './verify';
 import { againstZeros } from './zeroChannels';
-
-/** Sums in another order, with the weights' precision. */
-const TOLERANCE = 1e-3;
 
 /**
  * @throws UserError `data-needed`, `resrep-target`, `resrep-too-short`, `nothing-to-compact`, `verification-failed`, and
  *   those of training
  */
 export async function resRep(scene: Scene, round: Round, context: RequestContext): Promise<Pruned> {
-  const { inputs, base, tools, stages } = scene;
-  const { from, settings, training, name } = round;
+  const { inputs } = scene;
+  const { from, settings, training } = round;
   if (!inputs || !training) throw dataNeeded({ what: 'ResRep' });
   if (scene.settings.target.kind !== 'macs') throw resRepTarget({ kind: scene.settings.target.kind });
   const { finish: epochsAfter } = settings.resrep;
-  // An epoch after the cut takes as much less as there are fewer multiply-accumulates.
-  const beforeCut = training.epochs / (training.epochs + settings.target.value * epochsAfter);
   const part: TrainingRound = { ...round, training, inputs };
-  const done = epochsAfter > 0 ? stages.finished<Found>(name) : null;
-  const cut: Cut = done
-    ? { ...done.report, graph: (await tools.models.withShapes(done.path, settings.shapes)).model.graph }
-    : await cutByTraining(scene, part, within(context, [0, beforeCut]));
-  if (epochsAfter === 0 && cut.reference) {
-    const { graph, reference, ...found } = cut;
+  if (epochsAfter === 0) {
+    const { graph, found, reference } = await cutByTraining(scene, part, context);
     return { from, decomposed: wholeLayers(graph), reference, ...found };
   }
-  if (!done) {
-    const { graph, reference, ...found } = cut;
-    stages.finish(name, base.model, graph, found);
-  }
+  // An epoch after the cut takes as much less as there are fewer multiply-accumulates.
+  const beforeCut = training.epochs / (training.epochs + settings.target.value * epochsAfter);
+  const { graph, found } = await cutOnce(scene, round, () =>
+    cutByTraining(scene, part, within(context, [0, beforeCut])),
+  );
   const last = await trainPruned(
-    {
-      ...trainingRequest(scene, { ...part, training: { ...training, epochs: epochsAfter } }, wholeLayers(cut.graph)),
-      part: `${name}/finish`,
-      neighbours: { before: training.epochs, after: 0 },
-    },
+    trainingOn(trainingRequest(scene, part, wholeLayers(graph)), epochsAfter),
     within(context, [beforeCut, 1]),
   );
-  const { projection, checks, training: before } = cut;
+  const { training: before, ...rest } = found;
   return {
+    ...rest,
     from,
-    projection,
     decomposed: wholeLayers(last.graph),
     reference: last.reference,
-    checks,
     training: joinedTraining(before, { ...before, ...last.report }),
   };
 }
@@ -94,10 +72,8 @@ interface Found extends Pick<Pruned, 'projection' | 'checks'> {
   readonly training: TrainingReport;
 }
 
-/** The narrower network; without a reference where an earlier part of the run has made it. */
-interface Cut extends Found {
-  readonly graph: Graph;
-  readonly reference?: Pruned['reference'];
+interface Cut extends AfterCut<Found> {
+  readonly reference: Pruned['reference'];
 }
 
 async function cutByTraining(scene: Scene, round: TrainingRound, context: RequestContext): Promise<Cut> {
@@ -123,10 +99,12 @@ async function cutByTraining(scene: Scene, round: TrainingRound, context: Reques
       : trained.reference;
   return {
     graph: finished.graph,
-    projection: finished.projection,
     reference,
-    checks: [finished.check, check],
-    training: { ...trained.report, untrained: null, compaction: finished.report },
+    found: {
+      projection: finished.projection,
+      checks: [finished.check, check],
+      training: { ...trained.report, untrained: null, compaction: finished.report },
+    },
   };
 }
 
@@ -186,11 +164,11 @@ export interface TrainingRun extends Omit<ScheduledRun, 'rows'> {
 }
 
 export function runOf(inputs: Inputs, training: TrainingSettings): TrainingRun {
-  const stepsOf = stepsPerEpoch(inputs, training);
+  const perEpoch = stepsPerEpoch(inputs, training);
   const schedule = scheduleOf(training);
   const of = (epochs: number): TrainingRun => {
-    const steps = epochs * stepsOf;
-    return { epochs, steps, stepsPerEpoch: stepsOf, rate: (step) => training.lr * schedule(step, steps), of };
+    const steps = epochs * perEpoch;
+    return { epochs, steps, stepsPerEpoch: perEpoch, rate: (step) => training.lr * schedule(step, steps), of };
   };
   return of(training.epochs);
 }
@@ -237,17 +215,15 @@ async function sameAsCompacted(
   { seed }: PruneSettings,
 ): Promise<Check> {
   const { model, shapes } = from;
-  const feeds = noiseInputs(model.graph, shapes.inputs ?? {}, seed);
-  const expected = await outputsOf(serializeGraph(reference.graph, reference.metadata), feeds);
-  const found = await outputsOf(serializeGraph(graph, model.metadata), feeds);
-  const { worst } = largestDifference(expected, found);
-  const check: Check = {
-    name: 'Cut network equals the network with compactors',
-    passed: worst <= TOLERANCE,
-    detail: `largest difference ${worst.toExponential(1)} of the largest output, tolerance ${TOLERANCE}${alive ? `; ${alive} rows that had not vanished were cut, as asked` : ''}`,
-  };
-  if (!check.passed && alive === 0) throw verificationFailed({ check: check.name, detail: check.detail });
-  return check;
+  const check = await sameOnNoise(
+    'Cut network equals the network with compactors',
+    [reference, { graph, metadata: model.metadata }],
+    { shapes: shapes.inputs ?? {}, seed },
+  );
+  if (alive === 0) requirePassed(check);
+  return alive
+    ? { ...check, detail: `${check.detail}; ${alive} rows that had not vanished were cut, as asked` }
+    : check;
 }
 
 function tooShortFor(

@@ -22,6 +22,8 @@ import { sameZeros } from './sparsity';
 const TOLERANCE = 1e-3;
 const TOLERANCES: Readonly<Partial<Record<DataType, number>>> = { float16: 3e-2, bfloat16: 2e-1 };
 
+type GraphOfModel = Pick<Model, 'graph' | 'metadata'>;
+
 export interface Expected {
   readonly original: Model;
   /** What the candidate must compute: the same cuts with every layer in its original shape, or what was trained. */
@@ -46,10 +48,7 @@ export async function verifyCandidate(path: string, expected: Expected): Promise
     ];
     checks.forEach(requirePassed);
     if (!expected.feeds) return checks;
-    const tolerance = Math.max(
-      ...candidate.layers.map(({ weight }) => TOLERANCES[weight.dtype] ?? TOLERANCE),
-      TOLERANCE,
-    );
+    const tolerance = toleranceOf(candidate.model.graph);
     const outputs = await sameOutputs(candidate.model, expected, expected.feeds, tolerance);
     requirePassed(outputs);
     return [...checks, outputs];
@@ -58,7 +57,13 @@ export async function verifyCandidate(path: string, expected: Expected): Promise
   }
 }
 
-function requirePassed({ name, passed, detail }: Check): void {
+function toleranceOf(graph: Graph): number {
+  const weights = findLayers(graph).map(({ weight }) => TOLERANCES[weight.dtype] ?? TOLERANCE);
+  return Math.max(TOLERANCE, ...weights);
+}
+
+/** @throws UserError `verification-failed` */
+export function requirePassed({ name, passed, detail }: Check): void {
   if (!passed) throw verificationFailed({ check: name, detail });
 }
 
@@ -117,6 +122,23 @@ async function sameOutputs(
   };
 }
 
+/** Whether two networks with the same inputs give the same outputs for noise, within the tolerance of a rewrite. */
+export async function sameOnNoise(
+  name: string,
+  [expected, found]: readonly [GraphOfModel, GraphOfModel],
+  { shapes, seed }: { shapes: Readonly<Record<string, readonly number[]>>; seed: number },
+): Promise<Check> {
+  const feeds = noiseInputs(expected.graph, shapes, seed);
+  const run = ({ graph, metadata }: GraphOfModel) => outputsOf(serializeGraph(graph, metadata), feeds);
+  const { worst } = largestDifference(await run(expected), await run(found));
+  const tolerance = toleranceOf(found.graph);
+  return {
+    name,
+    passed: worst <= tolerance,
+    detail: `largest difference ${worst.toExponential(1)} of the largest output, tolerance ${tolerance}`,
+  };
+}
+
 /** The largest relative difference of two runs' outputs, and the output that has it. */
 export function largestDifference(
   expected: Readonly<Record<string, Tensor>>,
@@ -145,7 +167,7 @@ async function firstToDiffer(
     ({ path, node }) => path.length === 0 && graphs.every((g) => g.has(node.outputs[0])),
   );
   const outputs = layers.map(({ node }): ValueInfo => ({ name: node.outputs[0], dtype: null, shape: null }));
-  const run = ({ graph, metadata }: Pick<Model, 'graph' | 'metadata'>) =>
+  const run = ({ graph, metadata }: GraphOfModel) =>
     outputsOf(serializeGraph({ ...graph, outputs, valueInfo: [] }, metadata), feeds);
   const [expected, found] = [await run(reference), await run(candidate)];
   const differs = ({
