@@ -60,7 +60,6 @@ export const strings = {
     to: 'to',
     estimatedFile: 'Estimated: the file less the bytes of weights saved. Exact after a run.',
     earlierPlan: 'last run, another plan',
-    ofLastRun: 'of the last run',
     lastRun: 'last run',
     notMeasured: 'known after a run',
     unknownMacs: 'unknown',

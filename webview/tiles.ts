@@ -1,6 +1,6 @@
 /** The figures in the header: what the model is now and what it will be after the current plan. */
 import type { RunResult } from '../src/protocol/plan';
-import type { SessionState } from '../src/protocol/view';
+import type { RunState, SessionState } from '../src/protocol/view';
 import { bytes, change, count, exact, factor, milliseconds, percent, points, unknown } from './format';
 import { strings } from './strings';
 
@@ -22,10 +22,16 @@ export interface Tile {
   readonly pending: boolean;
 }
 
-/** Whether a run carried out exactly the plan that is shown now. */
-export function isCurrentPlan(result: RunResult, state: Pick<SessionState, 'projection'>): boolean {
-  const { projection } = state;
+/**
+ * Whether a run carried out exactly the plan that is shown now. Where only the run decides what goes, the shown plan is
+ * another one by itself, so that what was asked for counts.
+ */
+export function isCurrentPlan(
+  { result, settings: asked }: Extract<RunState, { kind: 'done' }>,
+  { projection, settings }: Pick<SessionState, 'projection' | 'settings'>,
+): boolean {
   if (projection === null) return false;
+  if (projection.assumed !== undefined) return JSON.stringify(asked) === JSON.stringify(settings);
   const ranks = new Map(result.layers.map((layer) => [layer.layer, layer]));
   return projection.layers.every((layer) => {
     const done = ranks.get(layer.layer);
@@ -39,8 +45,9 @@ export function tiles(state: SessionState): readonly Tile[] {
   const { facts, projection, run } = state;
   if (facts === null) return [];
   const result = run.kind === 'done' ? run.result : null;
+  const found = run.kind === 'done' && isCurrentPlan(run, state) ? run.result : null;
   const before = facts.totals;
-  const after = projection?.after ?? null;
+  const after = found?.after ?? projection?.after ?? null;
   const finding = state.loading !== 'ready' && before.macs === null;
 
   const amount = (
@@ -62,16 +69,13 @@ export function tiles(state: SessionState): readonly Tile[] {
     pending,
   });
 
-  const current = result !== null && isCurrentPlan(result, state);
-  // What only a run decides looks like another plan until then.
-  const origin = current ? '' : projection?.assumed === undefined ? strings.tiles.earlierPlan : strings.tiles.ofLastRun;
   return [
     amount('macs', strings.tiles.macs, before.macs, after?.macs ?? null, count, finding),
     amount('flops', strings.tiles.flops, twice(before.macs), twice(after?.macs ?? null), count, finding),
     amount('params', strings.tiles.params, before.params, after?.params ?? null, count),
     amount('bytes', strings.tiles.bytes, before.bytes, after?.bytes ?? null, bytes),
-    fileTile(amount, state, current ? result : null),
-    ...(result === null ? [] : measuredTiles(result, origin === '' ? '' : ` · ${origin}`)),
+    fileTile(amount, state, found),
+    ...(result === null ? [] : measuredTiles(result, found ? '' : ` · ${strings.tiles.earlierPlan}`)),
   ];
 }
 

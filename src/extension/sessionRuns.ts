@@ -208,7 +208,7 @@ export class SessionRuns {
         },
       );
       live.done(result);
-      this.host.update({ run: { kind: 'done', runId: live.id, result, savedAs: null }, curve: live.points });
+      this.host.update({ run: { kind: 'done', runId: live.id, settings, result, savedAs: null }, curve: live.points });
       // The run has calibrated what a projection can use from now on.
       this.host.project();
       return 'done';
@@ -259,11 +259,11 @@ export class SessionRuns {
     const { runs } = this.host;
     const nothing = { run: { kind: 'idle' }, curve: null } as const;
     if (id === null || !runs.has(id)) return nothing;
-    const { model, state, canResume, message, result, curve, savedAs, error } = runs.read(id);
+    const { model, settings, state, canResume, message, result, curve, savedAs, error } = runs.read(id);
     if (model !== this.host.path) return nothing;
     if (state === 'done') {
       // Storage may have been cleaned; a result without its file can't be saved.
-      return result ? { run: { kind: 'done', runId: id, result, savedAs }, curve } : nothing;
+      return result ? { run: { kind: 'done', runId: id, settings, result, savedAs }, curve } : nothing;
     }
     if (canResume) return { run: { kind: 'stopped', runId: id, message: message ?? '', canResume }, curve };
     return { run: error ? { kind: 'failed', error } : { kind: 'idle' }, curve };

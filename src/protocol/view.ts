@@ -45,7 +45,14 @@ export type RunState =
       /** Training waits between two steps; what comes before and after training does not pause. */
       readonly paused: boolean;
     }
-  | { readonly kind: 'done'; readonly runId: string; readonly result: RunResult; readonly savedAs: string | null }
+  | {
+      readonly kind: 'done';
+      readonly runId: string;
+      /** What was asked for. */
+      readonly settings: PruneSettings;
+      readonly result: RunResult;
+      readonly savedAs: string | null;
+    }
   /** A training that was cancelled or interrupted and can go on from its checkpoint. */
   | { readonly kind: 'stopped'; readonly runId: string; readonly message: string; readonly canResume: true }
   | { readonly kind: 'failed'; readonly error: ErrorInfo };

@@ -31,7 +31,8 @@ const projection = {
 const planned = { ...baseState(facts), projection };
 const done = scenarios.done.state(planned);
 if (done.run.kind !== 'done') throw new Error('The scenario "done" has a result.');
-const { result } = done.run;
+const { run } = done;
+const { result } = run;
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');
 
 describe('CSV', () => {
@@ -65,13 +66,26 @@ describe('tiles', () => {
   test('the file is an estimate until a run of this very plan', () => {
     expect(tiles(planned).find(({ id }) => id === 'file')?.after).toMatch(/^≈/);
     expect(tiles(done).find(({ id }) => id === 'file')?.after).not.toMatch(/^≈/);
-    expect(isCurrentPlan(result, done)).toBe(true);
+    expect(isCurrentPlan(run, done)).toBe(true);
     const layers = projection.layers.map((layer, i) => (i === 1 ? { ...layer, rank: 1 } : layer));
     const moved = { ...done, projection: { ...projection, layers } };
-    expect(isCurrentPlan(result, moved)).toBe(false);
+    expect(isCurrentPlan(run, moved)).toBe(false);
     expect(tiles(moved).find(({ id }) => id === 'accuracy')?.note).toContain('another plan');
-    const assumed = { ...moved, projection: { ...moved.projection, assumed: 'The run finds it.' } };
-    expect(tiles(assumed).find(({ id }) => id === 'accuracy')?.note).toContain('of the last run');
+  });
+
+  test('where the run decides what goes, the figures are its own until other settings are chosen', () => {
+    const params = result.after.params + 7;
+    const found = { ...run, result: { ...result, after: { ...result.after, params } } };
+    const assumed = { ...projection, assumed: 'The run finds it.' };
+    const shown = { ...done, run: found, projection: assumed };
+    const exactParams = (state: typeof shown) =>
+      tiles(state)
+        .find(({ id }) => id === 'params')
+        ?.title.split(' → ')[1];
+    expect(exactParams(shown)).toBe(exact(params));
+    const other = { ...shown, settings: { ...run.settings, seed: run.settings.seed + 1 } };
+    expect(exactParams(other)).toBe(exact(projection.after.params));
+    expect(tiles(other).find(({ id }) => id === 'accuracy')?.note).toContain('another plan');
   });
 
   test('a file that does not store its weights is not guessed at', () => {

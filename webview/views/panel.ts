@@ -4,16 +4,16 @@ import { customElement, property } from 'lit/decorators.js';
 import type { PruneSettings } from '../../src/protocol/recipe';
 import type { SessionState } from '../../src/protocol/view';
 import '@vscode-elements/elements/dist/vscode-button/index.js';
+import { hasTarget } from '../../src/protocol/methods';
 import { fieldStyles } from '../controls/fields';
 import { icons } from '../controls/icons';
 import { styleVars } from '../controls/styleVars';
 import { elapsed } from '../format';
-import { hasTarget } from '../methods';
 import { whyNotRun } from '../runnable';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
-import { tiles } from '../tiles';
+import { isCurrentPlan, tiles } from '../tiles';
 import { modelLine } from './header';
 import { errorNotice, notice, noticeStyles } from './notices';
 import { dataSection } from './panelData';
@@ -306,8 +306,11 @@ export class EspalierPanel extends LitElement {
 }
 
 /** What the figures of a plan rest on. */
-function summaryNotes({ projection, settings }: SessionState): readonly string[] {
+function summaryNotes(state: SessionState): readonly string[] {
+  const { projection, settings, run } = state;
   if (projection === null) return [];
+  // The figures are those of the run then.
+  const assumed = run.kind === 'done' && isCurrentPlan(run, state) ? undefined : projection.assumed;
   const isOfBases = projection.groups === undefined && settings !== null && hasTarget(settings);
-  return [isOfBases ? strings.panel.projectionBasis[projection.basis] : '', projection.assumed ?? ''].filter(Boolean);
+  return [isOfBases ? strings.panel.projectionBasis[projection.basis] : '', assumed ?? ''].filter(Boolean);
 }

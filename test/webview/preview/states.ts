@@ -277,8 +277,14 @@ function done(base: SessionState): SessionState {
     ...base,
     selectedLayer: base.facts?.layers[4]?.name ?? null,
     run:
-      base.facts && base.projection
-        ? { kind: 'done', runId: 'run-1', result: result(base.facts, base.projection), savedAs: null }
+      base.facts && base.projection && base.settings
+        ? {
+            kind: 'done',
+            runId: 'run-1',
+            settings: base.settings,
+            result: result(base.facts, base.projection),
+            savedAs: null,
+          }
         : { kind: 'idle' },
   };
 }
