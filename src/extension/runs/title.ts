@@ -1,17 +1,22 @@
 /** A run's name for people, from what it was run with. */
+import { hasTarget } from '../../protocol/methods';
 import type { PruneSettings, PruneTarget } from '../../protocol/recipe';
+import { resRepTraining } from '../../protocol/resrep';
 
-/** "basis · 50 % MACs · 3 epochs"; training alone has no target. */
-export function runTitle({ method, target, gsm, training }: PruneSettings): string {
-  const epochs = training?.epochs ?? 0;
-  const trained = epochs === 0 ? [] : [epochs === 1 ? '1 epoch' : `${epochs} epochs`];
-  const size =
-    method === 'gsm'
-      ? [`${percent(gsm.keep)} of the weights`]
-      : method === 'fine-tune'
-        ? []
-        : [targets[target.kind](target.value)];
+/** "basis · 50 % MACs · 3 epochs", "resrep · 50 % MACs · 12 + 30 epochs"; training alone has no target. */
+export function runTitle(settings: PruneSettings): string {
+  const { method, target, gsm } = settings;
+  const sparse = method === 'gsm' ? [`${percent(gsm.keep)} of the weights`] : [];
+  const size = hasTarget(settings) ? [targets[target.kind](target.value)] : sparse;
+  const epochs = epochsOf(settings).filter((count) => count > 0);
+  const trained = epochs.length ? [`${epochs.join(' + ')} ${epochs.join() === '1' ? 'epoch' : 'epochs'}`] : [];
   return [method, ...size, ...trained].join(' · ');
+}
+
+/** Of the training, and of what goes on after a cut. */
+function epochsOf({ method, training, gsm, resrep }: PruneSettings): number[] {
+  if (method === 'resrep') return [resRepTraining(resrep.schedule, training).epochs, resrep.finish];
+  return [training?.epochs ?? 0, method === 'gsm' && gsm.ticket === undefined ? gsm.finish : 0];
 }
 
 const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`;

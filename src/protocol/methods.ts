@@ -1,0 +1,14 @@
+/** What sets methods apart, for the engine and the form alike. */
+import type { PruneSettings } from './recipe';
+
+type Method = Pick<PruneSettings, 'method'>;
+
+/** Methods that change the model by training alone have no target: nothing says how much of it stays. */
+export function hasTarget({ method }: Method): boolean {
+  return method !== 'fine-tune' && method !== 'gsm';
+}
+
+/** Whether a method can prune to a target of this kind. */
+export function takesTarget({ method }: Method, kind: string): boolean {
+  return method !== 'resrep' || kind === 'macs' || kind === 'latency' || kind === 'milliseconds';
+}
