@@ -50,15 +50,5 @@ export function withMethodOptions(id: MethodId, options: OptionValues): Partial<
   return { [id]: options } as Partial<PruneSettings>;
 }
 
-/** Methods that a target does not bound: they change the model by training alone. */
-export function hasTarget({ method }: Pick<PruneSettings, 'method'>): boolean {
-  return method !== 'fine-tune' && method !== 'gsm';
-}
-
-/** Whether a method can prune to a target of this kind. */
-export function takesTarget({ method }: Pick<PruneSettings, 'method'>, kind: string): boolean {
-  return method !== 'resrep' || kind === 'macs' || kind === 'latency' || kind === 'milliseconds';
-}
-
 export const trainingSchema: OptionsSchema = properties.training;
 export const transferSchema: OptionsSchema = properties.transfer;

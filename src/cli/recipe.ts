@@ -28,7 +28,7 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
     ...start,
     ...words,
     method,
-    target: words.target ?? start.target ?? { kind: 'macs', value: 0.5 },
+    ...(words.target ? { target: words.target } : {}),
     basis: { ...start.basis, ...words.basis },
     channel: { ...start.channel, ...words.channel },
     double: { ...start.double, ...words.double },

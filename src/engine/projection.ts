@@ -1,5 +1,6 @@
 /** Projections: what settings would do to a model, from what is known of its bases. */
-import { hasTarget, type PruneSettings } from '../protocol/recipe';
+import { hasTarget } from '../protocol/methods';
+import type { PruneSettings } from '../protocol/recipe';
 import { type BasisPlan, planBasis } from '../prune/basis';
 import type { LayerShape } from '../prune/cost';
 import { matchAny } from '../prune/match';

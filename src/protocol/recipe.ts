@@ -430,7 +430,9 @@ export const recipeSchema = z
     double: doubleOptionsSchema.prefault({}),
     gsm: gsmOptionsSchema.prefault({}),
     resrep: resRepOptionsSchema.prefault({}),
-    target: targetSchema,
+    target: targetSchema
+      .prefault({ kind: 'macs', value: 0.5 })
+      .describe('How much of the model stays at most. gsm and fine-tune have no target.'),
     training: trainingSchema.optional().describe('Training after pruning, to recover accuracy.'),
     multiple: z
       .union([z.literal(1), z.literal(4), z.literal(8), z.literal(16), z.literal(32)])
@@ -473,10 +475,6 @@ export type PreprocessingInput = z.infer<typeof preprocessingSchema>;
 
 /** The part of a recipe that the editor lets users tweak: everything but the model and the results. */
 export type PruneSettings = Omit<Recipe, '$schema' | 'version' | 'model' | 'results'>;
-/** Methods that change the model by training alone: no target says how much of it stays. */
-export function hasTarget({ method }: Pick<PruneSettings, 'method'>): boolean {
-  return method !== 'fine-tune' && method !== 'gsm';
-}
 export const settingsSchema = recipeSchema.omit({ $schema: true, version: true, model: true, results: true });
 
 export const datasetSchema = z

@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { recipeInvalid, recipeModelDiffers } from '../errors';
+import { hasTarget } from '../protocol/methods';
 import { type PruneSettings, type Recipe, type RecipeInput, recipeSchema, settingsSchema } from '../protocol/recipe';
 
 /** Larger files are no recipes. Bytes. */
@@ -48,10 +49,12 @@ export async function recipeText(
   settings: PruneSettings,
   { folder = path.dirname(model), results }: { folder?: string; results?: unknown } = {},
 ): Promise<string> {
+  const { target, ...own } = relocate(settings, folder, path.dirname(file));
   const recipe: RecipeInput = {
     version: 1,
     model: { path: relativePath(path.dirname(file), model), sha256: await sha256(model) },
-    ...relocate(settings, folder, path.dirname(file)),
+    ...own,
+    ...(hasTarget(settings) ? { target } : {}),
     ...(results === undefined ? {} : { results }),
   };
   return `${JSON.stringify(recipe, null, 2)}\n`;

@@ -21,7 +21,6 @@ beforeAll(async () => {
           model: { path: model },
           method,
           [method]: options,
-          target: { kind: 'macs', value: 0.5 },
           data: { path: 'shapes-train.dataset.json', evaluation: 'shapes-test.dataset.json', limit: 32 },
           training: { epochs: 2, batch: 8, images: 64, loss: 'labels' },
           threads: 1,

@@ -14,6 +14,8 @@ const settings = settingsSchema.parse({
   layers: [{ match: 'conv1', rank: 3 }],
 });
 
+const half = { kind: 'macs', value: 0.5 };
+
 beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'espalier-recipe-'));
   mkdirSync(path.join(folder, 'models'));
@@ -45,8 +47,18 @@ describe('recipe files', () => {
       const ticket = settingsSchema.parse({ ...settings, data, method: 'gsm', gsm: { ticket: 'winners/b.onnx' } });
       const text = await recipeText(file, model, ticket);
       expect(JSON.parse(text).gsm.ticket).toBe('../models/winners/b.onnx');
-      expect(await loadRecipe(write('t.prune.json', text))).toEqual({ model, settings: ticket });
+      expect(await loadRecipe(write('t.prune.json', text))).toEqual({ model, settings: { ...ticket, target: half } });
     }
+  });
+
+  it('say nothing of a target where the method has none, and half of the MACs is meant where nothing is said', async () => {
+    const file = path.join(folder, 'recipes', 'n.prune.json');
+    for (const method of ['gsm', 'fine-tune'] as const)
+      expect(JSON.parse(await recipeText(file, model, { ...settings, method }))).not.toHaveProperty('target');
+    const { target, ...rest } = JSON.parse(await recipeText(file, model, settings));
+    expect(target).toEqual(settings.target);
+    const loaded = await loadRecipe(write('n.prune.json', JSON.stringify(rest)));
+    expect(loaded.settings).toEqual({ ...settings, target: half });
   });
 
   it('refuse a model that is not the one they were made for', async () => {

@@ -7,6 +7,7 @@ import { html, LitElement, nothing, type PropertyValues, type TemplateResult } f
 import { customElement, property, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
+import { hasTarget } from '../../src/protocol/methods';
 import { sparkline } from '../charts/sparkline';
 import { chartStyles } from '../charts/styles';
 import { icons } from '../controls/icons';
@@ -15,7 +16,6 @@ import { count, exact, percent, shape } from '../format';
 import { askedChannels, type GroupRow, gives, isRemovable, type PlanKind, planKind } from '../groups';
 import { keptShare, type LayerRow, nextSort, operatorCounts, type SortColumn, shownRows } from '../layers';
 import { Memo } from '../memo';
-import { hasTarget } from '../methods';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
