@@ -41,9 +41,6 @@ interface Part {
   accuracy(graph: Graph): Promise<number | null>;
 }
 
-/** Share of the time for training before the cut, when training goes on after it. */
-const BEFORE_CUT = 0.8;
-
 /** @throws UserError `training-needed`, `ticket-differs`, and what training throws */
 export async function gsm(scene: Scene, round: Round, context: RequestContext): Promise<Pruned> {
   const { from, settings, training } = round;
@@ -79,12 +76,13 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
     const { trained, found } = await sparseTraining(part, context);
     return pruned(start, trained, found);
   }
-  const { graph, found } = await cutOnce(scene, round, () => sparseTraining(part, within(context, [0, BEFORE_CUT])));
+  const beforeCut = training.epochs / (training.epochs + finish);
+  const { graph, found } = await cutOnce(scene, round, () => sparseTraining(part, within(context, [0, beforeCut])));
   const decomposed = withGraph(start, graph);
   const kept = keptWeights(graph, new Set(found.ranked));
   const last = await trainPruned(
     { ...trainingOn({ ...request, decomposed }, finish), kept },
-    within(context, [BEFORE_CUT, 1]),
+    within(context, [beforeCut, 1]),
   );
   const { untrained } = found.training;
   return pruned(decomposed, last, {

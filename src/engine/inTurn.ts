@@ -5,10 +5,12 @@ import type { TrainingProgress } from '../protocol/plan';
 export interface Neighbours {
   readonly before: number;
   readonly after: number;
+  /** Time for an epoch that comes after, against one of this training; 1 unless given. */
+  readonly cost?: number;
 }
 
 /** Progress of a training as part of the whole: one curve whose steps go on. */
-export function amongAll(now: TrainingProgress, { before, after }: Neighbours): TrainingProgress {
+export function amongAll(now: TrainingProgress, { before, after, cost = 1 }: Neighbours): TrainingProgress {
   const perEpoch = now.steps / now.epochs;
   return {
     ...now,
@@ -16,11 +18,11 @@ export function amongAll(now: TrainingProgress, { before, after }: Neighbours): 
     steps: now.steps + (before + after) * perEpoch,
     epoch: now.epoch + before,
     epochs: now.epochs + before + after,
-    secondsLeft: secondsLeft(now, after * perEpoch),
+    secondsLeft: secondsLeft(now, cost * after * perEpoch),
   };
 }
 
-/** With so many more steps. */
+/** With so many more steps as long as these. */
 function secondsLeft({ secondsLeft: left, steps, step }: TrainingProgress, more: number): number | null {
   if (left === null || more === 0) return left;
   // A training that is at its end says nothing of the pace.

@@ -87,7 +87,7 @@ async function cutByTraining(scene: Scene, round: TrainingRound, context: Reques
     {
       ...trainingRequest(scene, round, work.decomposed),
       compactors: work,
-      neighbours: { before: 0, after: settings.resrep.finish },
+      neighbours: { before: 0, after: settings.resrep.finish, cost: settings.target.value },
     },
     within(context, [0.02, 0.98]),
   );
