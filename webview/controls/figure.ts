@@ -74,6 +74,10 @@ export class EspalierFigure extends LitElement {
         gap: 5px;
         align-items: center;
       }
+      /* The palest level alone could not be told from the page. */
+      .legend rect[class^='heat-'] {
+        stroke: var(--dim);
+      }
       .foot {
         display: flex;
         flex-wrap: wrap;
