@@ -1,6 +1,7 @@
 /** The figures in the header: what the model is now and what it will be after the current plan. */
 import type { RunResult } from '../src/protocol/plan';
 import type { RunState, SessionState } from '../src/protocol/view';
+import { identity } from '../src/settings/identity';
 import { bytes, change, count, exact, factor, milliseconds, percent, points, unknown } from './format';
 import { strings } from './strings';
 
@@ -31,7 +32,7 @@ export function isCurrentPlan(
   { projection, settings }: Pick<SessionState, 'projection' | 'settings'>,
 ): boolean {
   if (projection === null) return false;
-  if (projection.assumed !== undefined) return JSON.stringify(asked) === JSON.stringify(settings);
+  if (projection.assumed !== undefined) return settings !== null && identity(asked) === identity(settings);
   const ranks = new Map(result.layers.map((layer) => [layer.layer, layer]));
   return projection.layers.every((layer) => {
     const done = ranks.get(layer.layer);

@@ -1,9 +1,10 @@
 /** Projections: what settings would do to a model, from what is known of its bases. */
-import { hasTarget } from '../protocol/methods';
+
 import type { PruneSettings } from '../protocol/recipe';
 import { type BasisPlan, planBasis } from '../prune/basis';
 import type { LayerShape } from '../prune/cost';
 import { matchAny } from '../prune/match';
+import { hasTarget } from '../settings/methods';
 import { hasPlainBias } from '../surgery/factorize';
 import { dataTypes, elementCount } from '../tensor/dtype';
 import type { Calibrated } from './calibration';

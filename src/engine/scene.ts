@@ -5,9 +5,10 @@ import type { PreprocessingInput, PruneSettings, TrainingSettings } from '../pro
 import { resRepTraining } from '../protocol/resrep';
 import type { RequestContext } from '../protocol/rpc';
 import type { DeviceId } from '../runtime/session';
+import { canonical } from '../settings/canonical';
+import { identity } from '../settings/identity';
 import type { PauseGate } from '../train/loop';
 import type { Calibration } from './calibration';
-import { canonical } from './canonical';
 import type { ChannelKnowledge } from './channels';
 import type { Inputs } from './inputs';
 import type { OpenedModel, OpenModels } from './models';
@@ -106,9 +107,8 @@ export function doubleShares({ double }: PruneSettings, share: number): { channe
 
 /** Changes with anything that makes another run of it. */
 export function identityOf({ path, settings, folder }: RunRequest, stamp: string): string {
-  const { device, threads, ...rest } = settings;
   return createHash('sha256')
-    .update(canonical([path, stamp, folder, rest]))
+    .update(canonical([path, stamp, folder, identity(settings)]))
     .digest('hex');
 }
 

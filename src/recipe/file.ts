@@ -7,8 +7,8 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { recipeInvalid, recipeModelDiffers } from '../errors';
-import { hasTarget } from '../protocol/methods';
 import { type PruneSettings, type Recipe, type RecipeInput, recipeSchema, settingsSchema } from '../protocol/recipe';
+import { hasTarget } from '../settings/methods';
 
 /** Larger files are no recipes. Bytes. */
 const limit = 32 * 2 ** 20;

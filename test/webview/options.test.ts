@@ -1,7 +1,7 @@
 /** Forms from schemas: every option of the recipe's training and methods, and laws of the derivation. */
 import { describe, expect, test } from 'vitest';
-import { takesTarget } from '../../src/protocol/methods';
 import { basisOptionsSchema, trainingSchema as trainingRules } from '../../src/protocol/recipe';
+import { takesTarget } from '../../src/settings/methods';
 import { methodOptions, methods, trainingSchema } from '../../webview/methods';
 import {
   checkNumber,

@@ -7,7 +7,7 @@ import { html, LitElement, nothing, type PropertyValues, type TemplateResult } f
 import { customElement, property, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
-import { hasTarget } from '../../src/protocol/methods';
+import { hasTarget } from '../../src/settings/methods';
 import { sparkline } from '../charts/sparkline';
 import { chartStyles } from '../charts/styles';
 import { icons } from '../controls/icons';

@@ -4,7 +4,7 @@ import { customElement, property } from 'lit/decorators.js';
 import type { PruneSettings } from '../../src/protocol/recipe';
 import type { SessionState } from '../../src/protocol/view';
 import '@vscode-elements/elements/dist/vscode-button/index.js';
-import { hasTarget } from '../../src/protocol/methods';
+import { hasTarget } from '../../src/settings/methods';
 import { fieldStyles } from '../controls/fields';
 import { icons } from '../controls/icons';
 import { styleVars } from '../controls/styleVars';

@@ -4,7 +4,7 @@ import { live } from 'lit/directives/live.js';
 import type { PruneSettings } from '../../src/protocol/recipe';
 import { numberField, selectField, textField } from '../controls/fields';
 import '../controls/optionsForm';
-import { hasTarget, takesTarget } from '../../src/protocol/methods';
+import { hasTarget, takesTarget } from '../../src/settings/methods';
 import type { OptionChange } from '../controls/optionsForm';
 import { methodOptions, methods, withMethodOptions } from '../methods';
 import { linesOf, withValue } from '../options';

@@ -1,7 +1,8 @@
 /** A run's name for people, from what it was run with. */
-import { hasTarget } from '../../protocol/methods';
+
 import type { PruneSettings, PruneTarget } from '../../protocol/recipe';
 import { resRepTraining } from '../../protocol/resrep';
+import { hasTarget } from '../../settings/methods';
 
 /** "basis · 50 % MACs · 3 epochs", "resrep · 50 % MACs · 12 + 30 epochs"; training alone has no target. */
 export function runTitle(settings: PruneSettings): string {

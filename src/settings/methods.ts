@@ -1,5 +1,5 @@
 /** What sets methods apart, for the engine and the form alike. */
-import type { PruneSettings } from './recipe';
+import type { PruneSettings } from '../protocol/recipe';
 
 type Method = Pick<PruneSettings, 'method'>;
 

@@ -1,8 +1,8 @@
 /** What identifies a run: its settings, in whatever order a form or a file lists them. */
 import { expect, test } from 'vitest';
-import { canonical } from '../../src/engine/canonical';
 import { identityOf } from '../../src/engine/scene';
 import { settingsSchema } from '../../src/protocol/recipe';
+import { canonical } from '../../src/settings/canonical';
 
 test('equal values have one text, others have another', () => {
   const value = { b: [2, { d: null, c: 'x' }], a: undefined, e: { g: 1, f: 2 } };
@@ -22,5 +22,6 @@ test('a run that a form started is the same when its settings are read from a fi
     identityOf({ path: 'model.onnx', settings, folder: '.', storage: '.' }, stamp);
   expect(of(stored)).toBe(of(chosen));
   expect(of({ ...stored, seed: 1 })).not.toBe(of(chosen));
+  expect(of({ ...stored, threads: 7, device: 'webgpu' })).toBe(of(chosen));
   expect(of(stored, 'changed')).not.toBe(of(chosen));
 });
