@@ -784,7 +784,7 @@ export const strings = {
     resrep: {
       label: 'Channels by training (ResRep)',
       help: 'Puts a small matrix behind each layer and trains until its unneeded rows are zero; then these channels go, and the network computes the same without them. Needs images and a training.',
-      first: ['followers', 'finish', 'minRows', 'lambda'],
+      first: ['followers', 'epochsAfter', 'minRows', 'lambda'],
       options: {
         schedule: {
           label: 'Schedule',
@@ -822,7 +822,10 @@ export const strings = {
           label: 'Residual chains too',
           help: 'Layers that add to the same channels share a matrix and lose the same channels.',
         },
-        finish: { label: 'Epochs after the cut', help: 'Plain training of the narrower network, which is faster.' },
+        epochsAfter: {
+          label: 'Epochs after the cut',
+          help: 'Plain training of the narrower network, which is faster.',
+        },
         vanished: { label: 'Zero is below', help: 'Norm below which a row counts as gone.' },
         remainder: {
           label: 'Rows that have not vanished',
@@ -834,7 +837,7 @@ export const strings = {
     gsm: {
       label: 'Single weights (GSM)',
       help: 'Trains with global sparse momentum: weights that matter least, wherever they are, decay to zero. Needs images with labels and a long training. Zeros alone make the model neither smaller nor faster.',
-      first: ['keep', 'momentum', 'weightDecay', 'finish', 'save'],
+      first: ['keep', 'momentum', 'weightDecay', 'epochsAfter', 'save'],
       options: {
         keep: {
           label: 'Weights that stay',
@@ -852,7 +855,7 @@ export const strings = {
           help: 'Left out, the file is smaller once two thirds are zero, but the model is no faster. Without idle channels the model is smaller and faster by those channels.',
           choices: { dense: 'Like any number', sparse: 'Left out', compact: 'Idle channels removed' },
         },
-        finish: { label: 'Epochs after the cut', help: 'Plain training with the zeros kept.' },
+        epochsAfter: { label: 'Epochs after the cut', help: 'Plain training with the zeros kept.' },
         ticket: {
           label: 'Take the zeros from',
           help: 'A model pruned before: its zeros go into the weights that training starts with (a lottery ticket). Relative to the recipe.',

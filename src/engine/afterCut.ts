@@ -35,7 +35,7 @@ export function trainingOn(request: TrainingRequest, epochs: number): TrainingRe
   return {
     ...request,
     settings: { ...request.settings, training: { ...training, epochs } },
-    part: `${request.part}/finish`,
+    part: `${request.part}/after`,
     neighbours: { before: training.epochs, after: 0 },
   };
 }

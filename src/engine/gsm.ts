@@ -66,22 +66,22 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
     const stored = saved === 'sparse' ? withSparseInitializers(graph, new Set(ranked)) : graph;
     return { ...whole, sparsity, stored, warnings };
   };
-  const { ticket, finish } = settings.gsm;
+  const { ticket, epochsAfter } = settings.gsm;
   if (ticket !== undefined) {
     const kept = await ticketWeights(scene, ticket, start.graph);
     const { trained, found } = await ticketTraining(part, kept, context);
     return pruned(start, trained, found);
   }
-  if (finish === 0) {
+  if (epochsAfter === 0) {
     const { trained, found } = await sparseTraining(part, context);
     return pruned(start, trained, found);
   }
-  const beforeCut = training.epochs / (training.epochs + finish);
+  const beforeCut = training.epochs / (training.epochs + epochsAfter);
   const { graph, found } = await cutOnce(scene, round, () => sparseTraining(part, within(context, [0, beforeCut])));
   const decomposed = withGraph(start, graph);
   const kept = keptWeights(graph, new Set(found.ranked));
   const last = await trainPruned(
-    { ...trainingOn({ ...request, decomposed }, finish), kept },
+    { ...trainingOn({ ...request, decomposed }, epochsAfter), kept },
     within(context, [beforeCut, 1]),
   );
   const { untrained } = found.training;
@@ -106,7 +106,7 @@ async function sparseTraining({ request, inputs, layers, accuracy }: Part, conte
   if (decay.warning) context.progress({ phase: 'check', message: decay.warning, fraction: null });
   const untrained = await accuracy(decomposed.graph);
   const trained = await trainPruned(
-    { ...request, sparse, neighbours: { before: 0, after: settings.gsm.finish } },
+    { ...request, sparse, neighbours: { before: 0, after: settings.gsm.epochsAfter } },
     context,
   );
   if (!trained.masked) throw new Error('a training of this method sets weights to zero');
@@ -115,7 +115,7 @@ async function sparseTraining({ request, inputs, layers, accuracy }: Part, conte
     ...trained.masked,
     saved: 'dense',
     decayExponent: decay.exponent,
-    accuracy: { trained: before, masked: settings.gsm.finish > 0 ? await accuracy(trained.graph) : null },
+    accuracy: { trained: before, masked: settings.gsm.epochsAfter > 0 ? await accuracy(trained.graph) : null },
   });
   return {
     graph: trained.graph,

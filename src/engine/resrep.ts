@@ -42,7 +42,7 @@ export async function resRep(scene: Scene, round: Round, context: RequestContext
   const { from, settings, training } = round;
   if (!inputs || !training) throw dataNeeded({ what: 'ResRep' });
   if (scene.settings.target.kind !== 'macs') throw resRepTarget({ kind: scene.settings.target.kind });
-  const { finish: epochsAfter } = settings.resrep;
+  const { epochsAfter } = settings.resrep;
   const part: TrainingRound = { ...round, training, inputs };
   if (epochsAfter === 0) {
     const { graph, found, reference } = await cutByTraining(scene, part, context);
@@ -87,7 +87,7 @@ async function cutByTraining(scene: Scene, round: TrainingRound, context: Reques
     {
       ...trainingRequest(scene, round, work.decomposed),
       compactors: work,
-      neighbours: { before: 0, after: settings.resrep.finish, cost: settings.target.value },
+      neighbours: { before: 0, after: settings.resrep.epochsAfter, cost: settings.target.value },
     },
     within(context, [0.02, 0.98]),
   );

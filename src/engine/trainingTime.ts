@@ -61,7 +61,7 @@ export async function trainingTime(
       const time = await timeTraining(request, context);
       const left = settings.target.kind === 'macs' ? settings.target.value : 1;
       const afterCut = { ...time, seconds: left * time.seconds };
-      parts.push({ time: afterCut, times: settings.resrep.finish / part.epochs }, { time, times: 1 });
+      parts.push({ time: afterCut, times: settings.resrep.epochsAfter / part.epochs }, { time, times: 1 });
     } else if (training.epochs > 0) {
       const decomposed = shapedLike(planned);
       // A classifier's size makes no difference that could be measured: the old one stands in for a new one.
@@ -87,5 +87,5 @@ export async function trainingTime(
 /** How often the epochs of a training come: in rounds, or with those after the cut of weights. */
 function timesOf({ method, gsm }: PruneSettings, { rounds, epochs }: TrainingSettings): number {
   if (method !== 'gsm') return rounds;
-  return gsm.ticket === undefined ? 1 + gsm.finish / epochs : 1;
+  return gsm.ticket === undefined ? 1 + gsm.epochsAfter / epochs : 1;
 }

@@ -15,7 +15,11 @@ export interface Preset {
 const PLAIN = { loss: 'auto', clip: 5, batchNorm: 'auto' } as const;
 
 const resRep = (schedule: ResRepOptions['schedule']): Pick<Preset, 'settings' | 'leftOut'> => ({
-  settings: { method: 'resrep', resrep: { schedule, momentum: 0.99, finish: 0 }, training: resRepTrainings[schedule] },
+  settings: {
+    method: 'resrep',
+    resrep: { schedule, momentum: 0.99, epochsAfter: 0 },
+    training: resRepTrainings[schedule],
+  },
   leftOut: ['lambda', 'maskedLambda', 'warmupSteps', 'interval', 'rowsPerRefresh'],
 });
 
@@ -25,7 +29,7 @@ export const presets: readonly Preset[] = [
     description: 'As published for LeNet on MNIST (GSM, 2019): 280 epochs of 234 steps; keeps a sixtieth.',
     settings: {
       method: 'gsm',
-      gsm: { keep: 1 / 60, momentum: 0.99, weightDecay: 5e-4, nesterov: false, finish: 0 },
+      gsm: { keep: 1 / 60, momentum: 0.99, weightDecay: 5e-4, nesterov: false, epochsAfter: 0 },
       training: {
         ...PLAIN,
         epochs: 280,
@@ -42,7 +46,7 @@ export const presets: readonly Preset[] = [
     description: 'As published for ResNet-56 on CIFAR-10 (GSM, 2019): 600 epochs of 781 steps; keeps a tenth.',
     settings: {
       method: 'gsm',
-      gsm: { keep: 0.1, momentum: 0.98, weightDecay: 1e-4, nesterov: false, finish: 0 },
+      gsm: { keep: 0.1, momentum: 0.98, weightDecay: 1e-4, nesterov: false, epochsAfter: 0 },
       training: {
         ...PLAIN,
         epochs: 600,
@@ -60,7 +64,7 @@ export const presets: readonly Preset[] = [
       'A stronger decay in larger batches, and some epochs with the zeros kept: for a first look at what a model can lose, from 20,000 images on.',
     settings: {
       method: 'gsm',
-      gsm: { keep: 0.1, momentum: 0.99, weightDecay: 1e-3, nesterov: false, finish: 5 },
+      gsm: { keep: 0.1, momentum: 0.99, weightDecay: 1e-3, nesterov: false, epochsAfter: 5 },
       training: { ...PLAIN, epochs: 48, lr: 0.03, schedule: 'step', milestones: [0.75, 0.9], warmup: 300, batch: 256 },
     },
   },

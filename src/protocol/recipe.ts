@@ -208,7 +208,7 @@ export const gsmOptionsSchema = z
       .describe(
         'How the file holds the zeros. dense: like any other number, no smaller. sparse: only what is not zero, as sparse initializers; the file is smaller, but a runtime makes the weights dense when it loads them, so the model is not faster. compact: without the channels in which no weight is left, which makes the model smaller and faster as far as there are such channels.',
       ),
-    finish: epochsAfterCut.describe(
+    epochsAfter: epochsAfterCut.describe(
       'Epochs of plain training after weights were set to zero, with the zeros kept; 0 stops there, as published.',
     ),
     ticket: relativePath
@@ -251,7 +251,7 @@ export const resRepOptionsSchema = z
         'Compactors also in residual chains: layers that add to the same channels share one and are cut alike.',
       ),
     vanished: z.number().gt(0).max(1).default(1e-5).describe('Rows with a norm below this are cut in the end.'),
-    finish: epochsAfterCut.describe(
+    epochsAfter: epochsAfterCut.describe(
       'Epochs of plain training after the cut, which are faster as the network is narrower then; 0 stops there, as published.',
     ),
     remainder: z

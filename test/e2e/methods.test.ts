@@ -7,8 +7,8 @@ import { begin, editorFrame, eventually, expectAccessible, type Journey, panelFr
 
 /** By method: the heading of what only it finds, and its own options. */
 const methods = {
-  gsm: { found: 'Weights that are left', options: { keep: 0.5, finish: 1 } },
-  resrep: { found: 'Rows of the compactors', options: { finish: 1 } },
+  gsm: { found: 'Weights that are left', options: { keep: 0.5, epochsAfter: 1 } },
+  resrep: { found: 'Rows of the compactors', options: { epochsAfter: 1 } },
 } as const;
 
 let journey: Journey;

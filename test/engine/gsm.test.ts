@@ -106,7 +106,7 @@ describe('a training that is too short for its decay', () => {
   });
 
   test('takes its epochs after the cut into account when its time is measured', async () => {
-    const { steps } = await runs.service.handlers.trainingTime(request({ gsm: { ...gsm, finish: 4 } }), quiet());
+    const { steps } = await runs.service.handlers.trainingTime(request({ gsm: { ...gsm, epochsAfter: 4 } }), quiet());
     expect(steps).toBe(340);
   });
 
@@ -176,7 +176,7 @@ describe('refuses, and says what to do:', () => {
 });
 
 describe('training on after the cut', () => {
-  const gsm = { keep: 0.1, momentum: 0.98, weightDecay: 0.04, finish: 4 };
+  const gsm = { keep: 0.1, momentum: 0.98, weightDecay: 0.04, epochsAfter: 4 };
 
   test('keeps every zero, and reports both trainings as one', async () => {
     const result = await run({ with: { gsm } });

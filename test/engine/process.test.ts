@@ -90,8 +90,8 @@ describe('the engine process', () => {
         method,
         data: { path: task.data, calibrationImages: 20, limit: 20 },
         training: { epochs: 2, batch: 16, images: 48, loss: method === 'gsm' ? 'labels' : 'distill' },
-        resrep: { finish: 1 },
-        gsm: { keep: 0.5, finish: 1 },
+        resrep: { epochsAfter: 1 },
+        gsm: { keep: 0.5, epochsAfter: 1 },
         threads: 1,
       });
       const progress: Progress[] = [];

@@ -59,7 +59,7 @@ test('a run that was cancelled while rows were masked goes on and ends with the 
 });
 
 test('trains on after the cut, as one training that can be stopped in either part', async () => {
-  settings = { ...settings, training: { ...settings.training, epochs: 8 }, resrep: { finish: 3 } };
+  settings = { ...settings, training: { ...settings.training, epochs: 8 }, resrep: { epochsAfter: 3 } };
   const steps: number[] = [];
   const whole = await run({ onProgress: ({ training }) => training && steps.push(training.step) });
   expect(steps).toEqual(Array.from({ length: 110 }, (_, i) => i + 1));
@@ -71,7 +71,7 @@ test('trains on after the cut, as one training that can be stopped in either par
   const first = await run();
   expect(first.after.macs).toBe(whole.after.macs);
   expect(Buffer.compare(readFileSync(first.candidate), bytes)).not.toBe(0);
-  settings = { ...settings, resrep: { finish: 3 } };
+  settings = { ...settings, resrep: { epochsAfter: 3 } };
   for (const stop of [41, 95]) {
     const abort = new AbortController();
     const onProgress = ({ training: now }: Progress): void => {

@@ -42,7 +42,7 @@ test('a preset leaves nothing of another one, nor of what its schedule decides',
   expect(isPreset(of, short)).toBe(true);
   const taken = (settings: typeof of, preset: typeof short) =>
     settingsSchema.parse({ ...settings, ...withPreset(settings, preset) });
-  const own = { ...of, resrep: { ...of.resrep, lambda: 0.01, interval: 3, minRows: 4, finish: 7 } };
+  const own = { ...of, resrep: { ...of.resrep, lambda: 0.01, interval: 3, minRows: 4, epochsAfter: 7 } };
   expect(isPreset(own, short)).toBe(false);
   const changed = taken(own, short);
   expect(changed.resrep).toEqual({ ...of.resrep, minRows: 4 });

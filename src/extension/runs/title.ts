@@ -16,8 +16,8 @@ export function runTitle(settings: PruneSettings): string {
 
 /** Of the training, and of what goes on after a cut. */
 function epochsOf({ method, training, gsm, resrep }: PruneSettings): number[] {
-  if (method === 'resrep') return [resRepTraining(resrep.schedule, training).epochs, resrep.finish];
-  return [training?.epochs ?? 0, method === 'gsm' && gsm.ticket === undefined ? gsm.finish : 0];
+  if (method === 'resrep') return [resRepTraining(resrep.schedule, training).epochs, resrep.epochsAfter];
+  return [training?.epochs ?? 0, method === 'gsm' && gsm.ticket === undefined ? gsm.epochsAfter : 0];
 }
 
 const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`;

@@ -41,10 +41,10 @@ describe('a run’s title', () => {
   });
 
   it.each([
-    [{ method: 'resrep', resrep: { finish: 30 } }, 'resrep · 50 % MACs · 12 + 30 epochs'],
+    [{ method: 'resrep', resrep: { epochsAfter: 30 } }, 'resrep · 50 % MACs · 12 + 30 epochs'],
     [{ method: 'resrep', training: { epochs: 1 } }, 'resrep · 50 % MACs · 1 epoch'],
     [
-      { method: 'gsm', gsm: { keep: 0.1, finish: 1 }, training: { epochs: 1 } },
+      { method: 'gsm', gsm: { keep: 0.1, epochsAfter: 1 }, training: { epochs: 1 } },
       'gsm · 10 % of the weights · 1 + 1 epochs',
     ],
   ])('counts what goes on after the cut in %j', (settings, title) => {
