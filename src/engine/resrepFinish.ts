@@ -22,7 +22,8 @@ export interface Finished {
   readonly graph: Graph;
   readonly projection: Projection;
   readonly report: CompactionReport;
-  readonly check: Check;
+  readonly checks: readonly Check[];
+  readonly warnings: readonly string[];
   /** Rows that were cut though they had not vanished. */
   readonly alive: number;
 }
@@ -85,12 +86,23 @@ export async function finish(
       vanished: gone,
       largest: worst,
     },
-    check: {
-      name: 'Masked rows have vanished',
-      passed: gone === masked.length,
-      detail: `${gone} of ${masked.length} masked rows are below ${vanished}, the largest is ${worst === 0 ? 0 : worst.toExponential(1)}; ${count} channels were cut`,
-    },
+    ...(gone === masked.length
+      ? { checks: [allVanished(gone, settings)], warnings: [] }
+      : { checks: [], warnings: [leftOver(masked.length - gone, worst, settings)] }),
   };
+}
+
+function allVanished(rows: number, { resrep: { vanished } }: PruneSettings): Check {
+  return { name: 'Masked rows have vanished', passed: true, detail: `all ${rows} of them are below ${vanished}` };
+}
+
+/** What became of masked rows that training did not bring to zero. */
+function leftOver(rows: number, largest: number, { resrep }: PruneSettings): string {
+  const found = `${rows} masked rows have not vanished (the largest norm is ${largest.toPrecision(2)})`;
+  const longer = 'A longer training, or a larger λ for masked rows, brings them to zero.';
+  return resrep.remainder === 'cut'
+    ? `${found} and were cut all the same, as asked. ${longer}`
+    : `${found} and stay, so that more channels are left than were masked. ${longer}`;
 }
 
 /** The channels of each group that are cut. */

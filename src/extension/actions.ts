@@ -170,7 +170,7 @@ export class Actions {
   private async announce(session: Session, { verification }: RunResult): Promise<void> {
     const { title } = session.state;
     if (verification.some(({ passed }) => !passed)) {
-      await vscode.window.showWarningMessage(`${title}: a check of the pruned model failed; the panel names it.`);
+      await vscode.window.showWarningMessage(`${title}: a check of the pruned model failed; the Results tab names it.`);
       return;
     }
     const save = 'Save Pruned Model…';
