@@ -5,7 +5,7 @@
 import type { DatasetFacts } from '../protocol/facts';
 import type { DatasetFile, PreprocessingInput } from '../protocol/recipe';
 
-export type Split = DatasetFile['split'];
+export type Split = NonNullable<DatasetFile['split']>;
 
 /** One image as stored, before preprocessing. */
 export interface DecodedImage {

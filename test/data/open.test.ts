@@ -528,6 +528,21 @@ describe('dataset files', () => {
     expect(await withDataset(file, (d) => [...d.labels!])).toEqual([1, 0]);
   });
 
+  it('read the part they name, else what naming the data itself would read', async () => {
+    const folder = await scratch();
+    await put(folder, 'data/data_batch_1.bin', Buffer.concat([record(0), record(1)]));
+    await put(folder, 'data/test_batch.bin', record(2));
+    const labels = async (split?: string) => {
+      const file = await put(folder, 'x.dataset.json', JSON.stringify({ path: 'data', split }));
+      return withDataset(file, (d) => [...d.labels!]);
+    };
+    const itself = await withDataset(path.join(folder, 'data'), (d) => [...d.labels!]);
+    expect(itself).toEqual([2]);
+    expect(await labels()).toEqual(itself);
+    expect(await labels('train')).toEqual([0, 1]);
+    expect(await labels('all')).toEqual([0, 1, 2]);
+  });
+
   it('may not lead out of their folder', async () => {
     const outside = await scratch();
     await put(outside, 'x.bin', record(1));
