@@ -53,7 +53,7 @@ export const commands = {
       transfer: { kind: 'flag', help: 'Give the model a new classifier for the classes of the data first.' },
       target: {
         kind: 'value',
-        help: 'macs=0.5, params=0.5, latency=0.5 (share to keep), bytes=… (share or bytes), milliseconds=2, or drop=1 (points of accuracy to lose at most).',
+        help: 'macs=0.5, params=0.5, latency=0.5 (share to keep: 50 % is 0.5), bytes=… (share or bytes), milliseconds=2, or drop=1 (points of accuracy to lose at most).',
       },
       data: { kind: 'value', help: 'Dataset for calibration and evaluation; labels are optional for calibration.' },
       'eval-data': { kind: 'value', help: 'Another dataset for evaluation.' },

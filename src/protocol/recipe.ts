@@ -41,6 +41,9 @@ export const preprocessingSchema = z
   })
   .strict();
 
+/** Targets that are a share of the original and nothing else. */
+const shares: readonly string[] = ['macs', 'params', 'latency'];
+
 export const targetSchema = z
   .object({
     kind: z
@@ -55,7 +58,15 @@ export const targetSchema = z
         'The share to keep (0 to 1) for macs, params and latency; the share (≤ 1) or a number of bytes (> 1) for bytes; a median in milliseconds; or the points of accuracy (percent) that may be lost at most for drop.',
       ),
   })
-  .strict();
+  .strict()
+  .refine(({ kind, value }) => value <= 1 || !shares.includes(kind), {
+    path: ['value'],
+    error: 'Too big: expected a share of at most 1 (50 % is 0.5)',
+  })
+  // The same for editors: JSON schemas know nothing of refinements.
+  .meta({
+    anyOf: [{ properties: { kind: { not: { enum: shares } } } }, { properties: { value: { maximum: 1 } } }],
+  });
 
 export const layerOverrideSchema = z
   .object({
@@ -486,8 +497,10 @@ export const datasetSchema = z
     labels: relativePath.optional().describe('Labels file where images and labels are apart (IDX, .npy).'),
     split: z
       .enum(['train', 'test', 'validation', 'all'])
-      .default('all')
-      .describe('What the data is for; shown to users.'),
+      .optional()
+      .describe(
+        'Which part is read where a folder or archive holds several, told apart by their names. As for the data itself when left out: the test part, where there is one.',
+      ),
     classes: z.array(z.string()).optional().describe('Class names in label order.'),
     labelMap: z
       .record(z.string(), z.int().min(0))

@@ -164,6 +164,7 @@ describe('wrong words', () => {
     [['prune', 'a', '--target', 'macs'], /Found --target macs, expected macs=0.5/],
     [['prune', 'a', '--target', 'speed=2'], /Found --target speed=2, expected macs=0.5/],
     [['prune', 'a', '--target', 'macs=-1'], /Found --target macs=-1, expected macs=0.5/],
+    [['prune', 'a', '--target', 'macs=50'], /Found --target macs=50, expected macs=0.5.*50 % is 0.5/],
     [['prune', 'a', '--layer', 'conv1'], /Found --layer conv1, expected --layer glob=ratio/],
     [['prune', 'a', '--layer', 'conv1=2'], /Found --layer conv1=2, expected glob=ratio/],
     [['prune', 'a', '--group', 'conv1='], /Found --group conv1=, expected --group glob=ratio/],

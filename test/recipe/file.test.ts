@@ -75,6 +75,11 @@ describe('recipe files', () => {
       /'target\.value'/,
     ],
     [
+      'a percentage where a share is meant',
+      JSON.stringify({ version: 1, model: { path: 'a.onnx' }, method: 'basis', target: { kind: 'macs', value: 50 } }),
+      /at most 1 \(50 % is 0\.5\) at 'target\.value'/,
+    ],
+    [
       'another version',
       JSON.stringify({ version: 2, model: { path: 'a.onnx' }, method: 'basis', target: { kind: 'macs', value: 1 } }),
       /'version'/,
