@@ -18,7 +18,7 @@ export interface KnownShapes {
 }
 
 export function modelFacts(
-  source: { path: string; graph: Graph; metadata: ModelMetadata; fileBytes: number },
+  source: { path: string; graph: Graph; metadata: ModelMetadata; fileBytes: number; notes: readonly string[] },
   layers: readonly Layer[],
   shapes: KnownShapes,
 ): ModelFacts {
@@ -44,7 +44,7 @@ export function modelFacts(
     layers: facts,
     shapes: shapes.inputs,
     shapesReason: shapes.reason,
-    notes: notes(graph, metadata, layers),
+    notes: [...source.notes, ...notes(graph, layers)],
   };
 }
 
@@ -91,13 +91,12 @@ function reasonForUnknownMacs(layer: Layer, shapes: KnownShapes): string {
   return shapes.reason ?? 'the shape of its output was not found';
 }
 
-function notes(graph: Graph, metadata: ModelMetadata, layers: readonly Layer[]): string[] {
+/** What a graph has that is left alone. */
+function notes(graph: Graph, layers: readonly Layer[]): string[] {
   const found: string[] = [];
   const inside = layers.filter((layer) => layer.path.length).length;
   if (inside)
     found.push(`${inside} of ${layers.length} layers lie inside control flow (If, Loop, Scan) and are left alone.`);
-  if (metadata.functions.length)
-    found.push(`${metadata.functions.length} model-local functions are kept as they are and not looked into.`);
   const quantized = layers.filter(
     (layer) =>
       layer.weight.via.some((n) => n.opType === 'DequantizeLinear') || !layer.weight.ref.dtype.includes('float'),

@@ -43,7 +43,7 @@ export function randomTensor(dims: readonly number[], seed = 1, dtype: DataType 
 export async function factsOf(graph: Graph, metadata = metadataOf(), shapes: InputShapes = {}): Promise<ModelFacts> {
   const layers = findLayers(graph);
   const known = await findShapes({ graph, metadata }, layers, shapes);
-  return modelFacts({ path: 'graph.onnx', graph, metadata, fileBytes: 0 }, layers, known);
+  return modelFacts({ path: 'graph.onnx', graph, metadata, fileBytes: 0, notes: [] }, layers, known);
 }
 
 /** Runs a graph once with ONNX Runtime on the CPU. */

@@ -138,8 +138,8 @@ function readTraining(reader: ProtobufReader, context: ReadContext): void {
 function notes({ functions }: ModelMetadata, graph: Graph, hasTraining: boolean): string[] {
   const sparse = graph.sparseInitializers?.length ?? 0;
   const found: string[] = [];
-  if (functions.length > 0) found.push(`Has ${functions.length} functions of its own, which are kept as they are.`);
-  if (sparse > 0) found.push(`Has ${sparse} sparse initializers, which are kept as they are.`);
-  if (hasTraining) found.push('Has training information, which is kept as it is.');
+  if (functions.length > 0) found.push(`Model-local functions (${functions.length}) are kept and not looked into.`);
+  if (sparse > 0) found.push(`Sparse initializers too large to unpack (${sparse}) are kept and not looked into.`);
+  if (hasTraining) found.push('Training information is kept and not looked into.');
   return found;
 }
