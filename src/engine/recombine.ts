@@ -1,4 +1,4 @@
-/** A pruned and trained graph back in its original architecture: two layers multiplied into one (algorithms 1.7). */
+/** A pruned and trained graph back in its original architecture: two layers multiplied into one. */
 import { findLayers, type Layer } from '../analysis/layers';
 import { type Graph, type GraphNode, standardOpset } from '../graph/graph';
 import { freshNames } from '../graph/names';

@@ -1,7 +1,7 @@
 /**
  * Pruning to a target in one or several rounds. Between rounds the two layers of a pair are multiplied into one again, so
  * that the next round finds a basis for what the trained network computes now, and a layer that is not worth splitting
- * yet stays whole (algorithms 1.5 to 1.7).
+ * yet stays whole.
  */
 import type { Check, Progress, Projection, TrainingProgress, TrainingReport } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';

@@ -67,7 +67,7 @@ export interface LayerFacts {
   readonly matrices: { readonly blocks: number; readonly rows: number; readonly cols: number } | null;
   /** min(rows, cols): the number of singular values per block; 0 without a matrix form. */
   readonly fullRank: number;
-  /** Ranks strictly below this save multiply-accumulates (algorithm: k·c/(k+c)); null without a matrix form. */
+  /** Ranks strictly below this save multiply-accumulates (k·c/(k+c)); null without a matrix form. */
   readonly breakEvenRank: number | null;
   /** Why this layer can't be factorized at all; null when it can. */
   readonly reason: string | null;

@@ -1,5 +1,5 @@
 /**
- * From one global threshold to a rank per layer (algorithm: keep the bases whose score reaches τ, at least one; a layer
+ * From one global threshold to a rank per layer (keep the bases whose score reaches τ, at least one; a layer
  * that would not get cheaper stays whole). The total cost never grows with τ, so the budget is met by bisection.
  */
 

@@ -1,5 +1,5 @@
 /**
- * What a layer costs at a rank (algorithm: r·(k+c) against k·c, per group and output position), in MACs, parameters
+ * What a layer costs at a rank (r·(k+c) against k·c, per group and output position), in MACs, parameters
  * and bytes. The same numbers are recounted from the written file, so they must be exact.
  */
 import type { LayerFacts } from '../protocol/facts';

@@ -1,6 +1,7 @@
 /**
- * Second moments of layer outputs over calibration data (algorithms 8): the runtime computes F·Fᵀ and the row sums of
- * F, a layer's output as [channels, positions], and only c×c numbers come back, to be summed in float64.
+ * Second moments of layer outputs over calibration data, of which bases and refits are made (docs/basis.md): the runtime
+ * computes F·Fᵀ and the row sums of F, a layer's output as [channels, positions], and only c×c numbers come back, to be
+ * summed in float64.
  */
 import { channelAxis, type Layer } from '../analysis/layers';
 import type { CrossMoments, Moments } from '../analysis/moments';

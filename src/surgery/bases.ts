@@ -1,5 +1,5 @@
 /**
- * Orthonormal bases of a layer's outputs, and the two factors they give (algorithms 1.2 and 8).
+ * Orthonormal bases of a layer's outputs, and the two factors they give (docs/basis.md).
  *
  * A metric d weighs output channels (the BatchNormalization behind the layer): the basis is orthonormal for d∘y.
  * With V the kept basis vectors as columns and D = diag(d): A = Vᵀ·D·W and B = D⁻¹·V, so B·A projects the outputs.
@@ -204,7 +204,7 @@ function balance(
   }
 }
 
-/** b + (I − P)(μ − b) with P = D⁻¹·V·Vᵀ·D: what the dropped vectors carried on average is kept (algorithms 8). */
+/** b + (I − P)(μ − b) with P = D⁻¹·V·Vᵀ·D: what the dropped vectors carried on average is kept. */
 function correctedBias(
   { blocks, outputs }: LayerMatrix,
   basis: OutputBasis,

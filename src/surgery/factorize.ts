@@ -1,5 +1,5 @@
 /**
- * Splits a layer in two (algorithm 1.2 and 8): layer A projects onto the kept basis and holds all strides, pads and
+ * Splits a layer in two (docs/basis.md): layer A projects onto the kept basis and holds all strides, pads and
  * dilations; layer B maps back and holds the bias. Nothing downstream changes, and the values between are new, so
  * every declared shape of the model stays true.
  */
@@ -121,7 +121,7 @@ export function twoLayers(layer: Layer, matrix: LayerMatrix, factors: Factors, {
   return { nodes, initializers, inner };
 }
 
-/** One node of the original shape: W' = B·A (algorithm 1.7, recombine). */
+/** One node of the original shape again: W' = B·A. */
 export function recombined(layer: Layer, matrix: LayerMatrix, factors: Factors, { fresh }: Site): Replacement {
   const { blocks, outputs, inputs } = matrix;
   const dtype = layer.weight.dtype as FloatType;

@@ -1,7 +1,8 @@
 /**
- * Least-squares refit of a layer (asymmetric reconstruction; Zhang et al., 2016; algorithms 8): with Z its input in the
- * pruned network and Y the original layer's output in the original network, the weights B and the bias b that bring
- * B·Z + b closest to Y, per block. The ridge term pulls towards the weights that are there and not towards zero,
+ * Least-squares refit of a layer: the asymmetric reconstruction of Zhang et al., *Accelerating Very Deep Convolutional
+ * Networks for Classification and Detection*, 2016. With Z its input in the pruned network and Y the original layer's
+ * output in the original network, the weights B and the bias b that bring B·Z + b closest to Y, per block. The ridge term
+ * pulls towards the weights that are there and not towards zero,
  * B = B₀ + Cov(Y − B₀Z, Z)·(Cov(Z) + λI)⁻¹ and b = E[Y] − B·E[Z]: so the error never grows, and what the images say
  * nothing about stays as it was.
  */

@@ -1,10 +1,11 @@
 /**
- * First-order importance: by how much the loss would change if a component of a value were dropped (algorithms 1.4, 5
- * and 8). With the value's gradient at hand, removing component j changes the loss of image n by
- * −Σ_positions p_j·q_j, where p_j is the component's share of the value and q_j the gradient along it. One program
- * gives these products for every image of a batch; what differs between criteria is when they are squared.
+ * First-order importance: by how much the loss would change if a component of a value were dropped. With the value's
+ * gradient at hand, removing component j changes the loss of image n by −Σ_positions p_j·q_j, where p_j is the
+ * component's share of the value and q_j the gradient along it. One program gives these products for every image of a
+ * batch; what differs between criteria is when they are squared.
  *
- * Molchanov et al., 2017 and 2019, for channels; here also for the vectors of a basis.
+ * Molchanov et al., *Pruning Convolutional Neural Networks for Resource Efficient Inference*, 2017, and *Importance
+ * Estimation for Neural Network Pruning*, 2019, for channels; here also for the vectors of a basis.
  */
 import { serializeGraph } from '../formats/onnx/serialize';
 import { GraphBuilder } from '../graph/builder';

@@ -1,7 +1,8 @@
 /**
- * Basis scaling factors (algorithms 1.3): one trained factor per kept basis of a factorized layer, all 1 at the start.
- * In the training graph they multiply the columns of layer B's weight, y = B·diag(s)·A·x + b, so that layer A stays
- * frozen; afterwards they are multiplied into B's stored weight (1.7) and nothing of them is left in the model.
+ * Basis scaling factors (Wong, Kashyap & Moradi, arXiv 2108.02893): one trained factor per kept basis of a factorized
+ * layer, all 1 at the start. In the training graph they multiply the columns of layer B's weight, y = B·diag(s)·A·x + b,
+ * so that layer A stays frozen; afterwards they are multiplied into B's stored weight and nothing of them is left in the
+ * model.
  */
 import { GraphBuilder } from '../graph/builder';
 import type { Graph, GraphNode } from '../graph/graph';

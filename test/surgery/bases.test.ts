@@ -1,4 +1,4 @@
-/** Bases of weights and of activations: orthonormal, ordered, and with the errors they promise. Numbers: algorithms. */
+/** Bases of weights and of activations: orthonormal, ordered, and with the errors they promise. */
 import { describe, expect, it, test } from 'vitest';
 import type { CrossMoments, Moments } from '../../src/analysis/moments';
 import { breakEvenRank } from '../../src/analysis/spectrum';

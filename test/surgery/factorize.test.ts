@@ -1,4 +1,4 @@
-/** Splitting a layer changes nothing at full rank, whatever the operator's settings. Numbers: algorithms, invariants. */
+/** Splitting a layer changes nothing at full rank, whatever the operator's settings. */
 import { describe, expect, it, test } from 'vitest';
 import { type Attribute, float, type Graph, int, ints, makeNode } from '../../src/graph/graph';
 import { factorsOf } from '../../src/surgery/bases';
