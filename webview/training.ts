@@ -2,6 +2,7 @@
 import presets from '../schemas/presets.json';
 import type { Preset } from '../src/protocol/presets';
 import type { PruneSettings, TrainingSettings } from '../src/protocol/recipe';
+import { hasRounds } from '../src/settings/rounds';
 import { trainingSchema } from './methods';
 import { standardValues } from './options';
 
@@ -27,7 +28,7 @@ export function withoutMeaning(
   method: PruneSettings['method'],
 ): ReadonlySet<string> {
   if (epochs === 0) return new Set([...allButEpochs, ...ofAugment]);
-  // These train in one round with optimizers of their own; the one also learns from labels by itself.
+  // These have optimizers of their own; the one also learns from labels by itself.
   const isSparse = method === 'gsm';
   const isCompacting = method === 'resrep';
   const distils = (loss === 'auto' && !isSparse) || loss === 'distill';
@@ -38,8 +39,9 @@ export function withoutMeaning(
     ...(loss === 'labels' || labelShare > 0 ? [] : ['labelSmoothing']),
     ...(features > 0 ? [] : ['featureLayers']),
     ...(isSgd ? [] : ['momentum', 'nesterov']),
-    ...(isSparse ? ['optimizer', 'weightDecay', 'rounds'] : []),
-    ...(isCompacting ? ['optimizer', 'rounds'] : []),
+    ...(isSparse ? ['optimizer', 'weightDecay'] : []),
+    ...(isCompacting ? ['optimizer'] : []),
+    ...(hasRounds({ method }) ? [] : ['rounds']),
     ...(schedule === 'step' ? [] : ['milestones']),
   ]);
 }

@@ -2,6 +2,7 @@
 import { labelsNeeded } from '../errors';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
+import { HALVINGS, roundsOf } from '../settings/rounds';
 import { prunedModel } from './prunedModel';
 import { accuracyOf, type Pruned } from './round';
 import { nextModel, pruneToShare, type RoundReport, reportOf, roundContext, shareOfNow, together } from './rounds';
@@ -10,8 +11,6 @@ import { withLoss } from './trainingOptions';
 
 /** Images on which the accuracy is held against the target while searching. */
 const SEARCH_IMAGES = 2000;
-/** Halvings of the range of shares: 4 leave it to within 6 %. */
-const HALVINGS = 4;
 const LEAST_SHARE = 0.05;
 /** Share of the last round that the next one keeps, where a search goes on from trained models. */
 const STEP = 0.8;
@@ -38,7 +37,7 @@ export async function pruneToDrop(scene: Scene, context: RequestContext): Promis
     (await accuracyOf(graph, scene, evaluation, quiet(context), SEARCH_IMAGES)) as number;
   const whole = await accuracy(base.model.graph);
   const limit = { whole, least: whole - settings.target.value / 100 };
-  const rounds = settings.method === 'double' ? 1 : (trainingOf(settings)?.rounds ?? 1);
+  const rounds = roundsOf(settings);
   /** null when it loses too much. */
   const good = async (attempt: Attempt, share: number, index: number, count: number): Promise<Pruned | null> => {
     context.signal.throwIfAborted();

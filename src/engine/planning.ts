@@ -7,12 +7,12 @@ import { planChannels } from '../prune/channelPlan';
 import { compactionOf } from '../prune/compaction/places';
 import type { Plan } from '../prune/plan';
 import { countedTarget, shareOf, shortfallOf } from '../prune/target';
+import { doubleShares } from '../settings/rounds';
 import type { Calibrated } from './calibration';
 import { type ChannelKnowledge, channelGroups, planOfChannels } from './channels';
 import type { OpenedModel } from './models';
 import { withoutChannels } from './narrowed';
 import { projectPlan } from './projection';
-import { doubleShares } from './scene';
 import type { WeightEnergies } from './singularValues';
 
 /** What was learned from images earlier; null where nothing was. */

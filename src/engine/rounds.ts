@@ -4,26 +4,18 @@
  * yet stays whole.
  */
 import type { Check, Progress, Projection, TrainingProgress, TrainingReport } from '../protocol/plan';
-import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { type CountedKind, countedTarget, shareOf, shortfallOf } from '../prune/target';
+import { stepsOf } from '../settings/rounds';
 import { amongAll, type Neighbours } from './inTurn';
 import type { OpenedModel } from './models';
 import { joinedProjection } from './planning';
 import { prunedModel } from './prunedModel';
 import { recombine } from './recombine';
 import type { Pruned } from './round';
-import { doubleShares, type Scene, trainingOf, within } from './scene';
+import { type Scene, trainingOf, within } from './scene';
 import { joinedTraining } from './train';
 import { withLoss } from './trainingOptions';
-
-/** One round: a method, and how much of the unpruned model it leaves. */
-interface Step {
-  readonly name: string;
-  readonly method: PruneSettings['method'];
-  readonly share: number;
-  readonly trains: boolean;
-}
 
 /** How much of the unpruned model may stay. */
 export interface CountedShare {
@@ -72,25 +64,6 @@ export async function pruneToShare(scene: Scene, target: CountedShare, context: 
     from = await nextModel(scene, name, pruned);
   }
   throw new Error('a run has at least one round');
-}
-
-/** Equal factors: every round takes the same share of what is left. */
-function stepsOf(settings: PruneSettings, share: number): Step[] {
-  const { method, double } = settings;
-  if (method === 'double') {
-    const { channels, bases } = doubleShares(settings, share);
-    const channel = { name: 'channels', method: 'channel', share: channels, trains: double.trainBetween } as const;
-    const basis = { name: 'bases', method: 'basis', share, trains: true } as const;
-    // Channels that go take their part of every basis with them: the bases are found again for what is left.
-    return double.order === 'channel-first'
-      ? [channel, basis]
-      : [{ ...basis, name: 'bases-first', share: bases, trains: double.trainBetween }, channel, basis];
-  }
-  // Training itself prunes bit by bit.
-  const rounds = method === 'gsm' || method === 'resrep' ? 1 : (trainingOf(settings)?.rounds ?? 1);
-  return Array.from({ length: rounds }, (_, i) => {
-    return { name: `round-${i + 1}`, method, share: share ** ((i + 1) / rounds), trains: true };
-  });
 }
 
 /** The same amount as a share of what is there now. */

@@ -11,7 +11,7 @@ import type { BeforeAfter, RunResult } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { DeviceId } from '../runtime/session';
-import { hasTarget } from '../settings/methods';
+import { searchesAccuracy } from '../settings/rounds';
 import type { Tensor } from '../tensor/tensor';
 import { deviceOf } from './devices';
 import { pruneToDrop } from './dropSearch';
@@ -169,10 +169,6 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
     if (evaluation !== inputs) await evaluation?.close();
     await inputs?.close();
   }
-}
-
-function searchesAccuracy(settings: PruneSettings): boolean {
-  return settings.target.kind === 'drop' && hasTarget(settings);
 }
 
 const SEEN_IN_TRAINING =

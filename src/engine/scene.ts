@@ -100,11 +100,6 @@ export function wantsImages({ method, basis: { basis }, data }: PruneSettings): 
   return method === 'basis' && (basis === 'activations' || (basis === 'auto' && data !== undefined));
 }
 
-/** Shares of the whole that are left after each part of a double pruning to a share. */
-export function doubleShares({ double }: PruneSettings, share: number): { channels: number; bases: number } {
-  return { channels: share ** double.channelShare, bases: share ** (1 - double.channelShare) };
-}
-
 /** Changes with anything that makes another run of it. */
 export function identityOf({ path, settings, folder }: RunRequest, stamp: string): string {
   return createHash('sha256')

@@ -5,6 +5,7 @@ import type { TrainingTime } from '../protocol/plan';
 import { type PruneSettings, type TrainingSettings, trainingSchema } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { SessionOptions } from '../runtime/session';
+import { trainingsOf } from '../settings/rounds';
 import type { SparseMomentum } from '../train/sparseMomentum';
 import type { Decomposed } from './decompose';
 import { openInputs } from './inputs';
@@ -84,8 +85,8 @@ export async function trainingTime(
   }
 }
 
-/** How often the epochs of a training come: in rounds, or with those after the cut of weights. */
-function timesOf({ method, gsm }: PruneSettings, { rounds, epochs }: TrainingSettings): number {
-  if (method !== 'gsm') return rounds;
-  return gsm.ticket === undefined ? 1 + gsm.epochsAfter / epochs : 1;
+/** How often the epochs of a training come, with those after the cut of weights. */
+function timesOf(settings: PruneSettings, { epochs }: TrainingSettings): number {
+  const { method, gsm } = settings;
+  return trainingsOf(settings) + (method === 'gsm' && gsm.ticket === undefined ? gsm.epochsAfter / epochs : 0);
 }

@@ -324,15 +324,19 @@ describe('both methods', () => {
     expectProved(await run('trained', { ...double, data, training }));
   });
 
-  it('count training steps of the parts that train', async () => {
-    const training = { epochs: 2, lr: 0.02, batch: 24 };
-    for (const trainBetween of [true, false]) {
-      const steps: number[] = [];
-      const onProgress = ({ training: now }: Progress): void => void (now && steps.push(now.step, now.steps));
-      await run('trained', { ...double, data, training, double: { trainBetween } }, { onProgress });
-      const all = trainBetween ? 20 : 10;
-      expect(steps).toEqual(Array.from({ length: all }, (_, i) => [i + 1, all]).flat());
-    }
+  it.each([
+    [{ trainBetween: true }, 20],
+    [{ trainBetween: false }, 10],
+    [{ trainBetween: true, order: 'basis-first' }, 30],
+  ] as const)('count training steps of the parts that train, before and while they do: %j', async (options, all) => {
+    const training = { epochs: 2, rounds: 7, lr: 0.02, batch: 24 };
+    const entries: Entries = { ...double, data, training, double: options };
+    const request = { path: path.join(folder, 'trained.onnx'), settings: settings(entries), folder };
+    expect((await service.handlers.trainingTime(request, quiet())).steps).toBe(all);
+    const steps: number[] = [];
+    const onProgress = ({ training: now }: Progress): void => void (now && steps.push(now.step, now.steps));
+    await run('trained', entries, { onProgress });
+    expect(steps).toEqual(Array.from({ length: all }, (_, i) => [i + 1, all]).flat());
   });
 
   test('a run that was stopped goes on where it was, with the same bytes in the end', async () => {

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Progress, RunResult } from '../../src/protocol/plan';
+import { settingsSchema } from '../../src/protocol/recipe';
 import { idxBytes, put } from '../data/scratch';
 import { type Asked, quiet, type SettingsInput, stripesData, stripesRuns } from '../support/stripesRuns';
 
@@ -168,7 +169,13 @@ describe('to an accuracy', () => {
     const model = await trained({ initial: 'random' });
     // From random weights, and hardly trained, no trial is any good.
     const training = { epochs: 1, initial: 'random', lr: 1e-9, batch: 24 } as const;
-    const result = await run({ model, with: { target: { kind: 'drop', value: 5 }, training } });
+    const searching: Partial<SettingsInput> = { target: { kind: 'drop', value: 5 }, training };
+    const request = { path: path.join(runs.folder, model), folder: runs.folder };
+    const asked = settingsSchema.parse({ ...settings, ...searching });
+    const { steps } = await runs.service.handlers.trainingTime({ ...request, settings: asked }, quiet());
+    const seen: number[] = [];
+    const result = await run({ model, with: searching, onProgress: ({ training: now }) => now && seen.push(now.step) });
+    expect(seen).toEqual(Array.from({ length: steps }, (_, i) => i + 1));
     expect(result.layers.map(({ action }) => action)).toEqual(['keep', 'keep', 'keep']);
     expect(result.after.macs).toBe(result.before.macs);
     expect(result.warnings).toContainEqual(expect.stringContaining('No pruning stayed within 5 points'));

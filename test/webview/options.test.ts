@@ -212,6 +212,13 @@ describe('options without meaning', () => {
     for (const key of ['momentum', 'weightDecay']) expect(ofResRep).not.toContain(key);
   });
 
+  test('double pruning hides the number of rounds, as it has rounds of its own', () => {
+    expect(withoutMeaning(training, 'double')).toContain('rounds');
+    for (const method of ['basis', 'channel', 'fine-tune'] as const) {
+      expect(withoutMeaning(training, method)).not.toContain('rounds');
+    }
+  });
+
   test('a method that trains anyway shows the training of its schedule', () => {
     const of = (more: object) => ({ ...settings, method: 'resrep' as const, ...more });
     expect(trainingOf(of({ training: undefined }))).toMatchObject({ epochs: 12, weightDecay: 1e-4 });
