@@ -22,6 +22,18 @@ it('stretches it over more epochs', () => {
   });
 });
 
+it.each([
+  ['a new classifier', { transfer: {} }, true],
+  ['epochs after the cut of gsm', { method: 'gsm', gsm: { epochsAfter: 1 } }, true],
+  ['epochs after the cut of resrep', { method: 'resrep', resrep: { epochsAfter: 1 } }, true],
+  ['gsm without such epochs', { method: 'gsm', resrep: { epochsAfter: 1 } }, false],
+  ['a ticket, which is cut before', { method: 'gsm', gsm: { epochsAfter: 1, ticket: 'a.onnx' } }, false],
+])('measures anew where some epochs do not grow: %s', (_what, others, isMeasured) => {
+  const found = estimateAfter(known, settings({ epochs: 2 }, others), settings({ epochs: 6 }, others));
+  expect(found.kind).toBe(isMeasured ? 'unknown' : 'known');
+  expect(estimateAfter(known, settings({ epochs: 2 }, others), settings({ epochs: 2 }, others))).toEqual(known);
+});
+
 it('drops what was said of the training as a whole when anything of it changes', () => {
   const warned: TrainingEstimate = { kind: 'known', time: { ...time, warning: 'too short' } };
   expect(estimateAfter(warned, before, settings({ epochs: 2 }))).toEqual(warned);
