@@ -5,14 +5,12 @@
  * Source: the ONNX operator pages; Ioffe and Szegedy, 2015, for the formula.
  */
 import { noGradient } from '../errors';
-import { attribute, type GraphNode, nodeLabel } from '../graph/graph';
+import { attribute, nodeLabel } from '../graph/graph';
 import { elementCount } from '../tensor/dtype';
 import { alongAxes, type CoupledNode, input, output, type Tie, ties } from './coupling';
+import { epsilonOf } from './epsilon';
 import { type AxisMatrix, axisOf, type GradientBuilder, type NodeGradient, onlyFirstOutput, range } from './gradient';
 import type { OpDef } from './op';
-
-/** ONNX's default of all normalizations. */
-const epsilonOf = (node: GraphNode): number => attribute(node, 'epsilon', 'float') ?? Math.fround(1e-5);
 
 /** A vector of channels shaped to meet [N, C, ...]. */
 function perChannel(g: GradientBuilder, vector: string, rank: number): string {

@@ -1,11 +1,9 @@
 /** The scale that a BatchNormalization puts on each output channel of the layer before it: γ/√(v+ε). */
 import type { Layer } from '../analysis/layers';
 import { storedWeight } from '../analysis/weights';
-import { attribute, type GraphNode } from '../graph/graph';
+import type { GraphNode } from '../graph/graph';
+import { epsilonOf } from '../ops/epsilon';
 import { toFloat64 } from '../tensor/tensor';
-
-/** ONNX's default epsilon of BatchNormalization. */
-const DEFAULT_EPSILON = 1e-5;
 
 /**
  * Per-channel scale of the BatchNormalization that is the only reader of a layer's output; null without one.
@@ -20,6 +18,6 @@ export function batchNormScale(layer: Layer, readers: ReadonlyMap<string, readon
     return stored ? toFloat64(stored.ref.read()) : undefined;
   });
   if (!gamma || !variance || gamma.length !== variance.length) return null;
-  const epsilon = attribute(node, 'epsilon', 'float') ?? DEFAULT_EPSILON;
+  const epsilon = epsilonOf(node);
   return gamma.map((g, o) => g / Math.sqrt((variance[o] as number) + epsilon));
 }

@@ -6,13 +6,11 @@
 import type { Layer } from '../analysis/layers';
 import { attribute, type Graph, type GraphNode, type ValueInfo } from '../graph/graph';
 import { freshNames } from '../graph/names';
+import { epsilonOf } from '../ops/epsilon';
 import { normalizationOf } from '../prune/compaction/places';
 import type { Wiring } from '../prune/groupsWiring';
 import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
 import { withoutDeadWeights } from './deadWeights';
-
-/** ONNX's default epsilon of BatchNormalization. */
-const DEFAULT_EPSILON = Math.fround(1e-5);
 
 /** Q of a layer, D×D by rows. */
 export type LayerCompactors = ReadonlyMap<string, Float64Array>;
@@ -91,7 +89,7 @@ interface Scaling {
 
 function scalesOf(norm: GraphNode, read: (name: string) => Float64Array): Scaling {
   const [gamma, beta, mean, variance] = norm.inputs.slice(1).map(read);
-  const epsilon = attribute(norm, 'epsilon', 'float') ?? DEFAULT_EPSILON;
+  const epsilon = epsilonOf(norm);
   const scale = gamma.map((g, o) => g / Math.sqrt(variance[o] + epsilon));
   return { scale, shift: beta.map((b, o) => b - mean[o] * scale[o]) };
 }

@@ -7,10 +7,8 @@
 import { GraphBuilder } from '../graph/builder';
 import { attribute, type Graph, type GraphNode } from '../graph/graph';
 import { consumers, producers } from '../graph/order';
+import { epsilonOf } from '../ops/epsilon';
 import { valueTypes } from '../ops/types';
-
-/** ONNX's default epsilon of BatchNormalization. */
-const DEFAULT_EPSILON = Math.fround(1e-5);
 
 /** @param graph at the training operator set, stored tensors as initializers */
 export function foldNormalization(graph: Graph): Graph {
@@ -29,7 +27,7 @@ export function foldNormalization(graph: Graph): Graph {
     const [X, W, bias] = conv.inputs;
     const [, gamma, beta, mean, variance] = node.inputs;
     const first = g.nodes.length;
-    const deviation = g.sqrt(g.add(variance, attribute(node, 'epsilon', 'float') ?? DEFAULT_EPSILON));
+    const deviation = g.sqrt(g.add(variance, epsilonOf(node)));
     const scale = g.div(gamma, deviation);
     const shape = [-1, ...Array.from({ length: rank - 1 }, () => 1)];
     const foldedWeight = g.mul(W, g.reshape(scale, shape));

@@ -212,6 +212,11 @@ describe('the scale of a BatchNormalization', () => {
     }
   });
 
+  it('is the same whether a model states ONNX’s ε or leaves it out', () => {
+    const stated = scaleOf(behind('BatchNormalization', { epsilon: Math.fround(1e-5) }));
+    expect(scaleOf(behind('BatchNormalization'))).toEqual(stated);
+  });
+
   it('is none where another node reads the layer, too, or where there is no normalization', () => {
     expect(scaleOf(behind('Relu'))).toBeNull();
     expect(scaleOf(behind('BatchNormalization', { twice: true }))).toBeNull();
