@@ -13,7 +13,6 @@ import {
   launchBrowser,
   openWorkbench,
   runCommand,
-  switchTheme,
   webviewFrame,
 } from '../test/harness/workbench';
 import { root } from './paths.mjs';
@@ -33,7 +32,7 @@ async function main([model, data, test = data]: string[]): Promise<void> {
     version: 1,
     model: { path: names[0] as string },
     data: { path: names[1] as string, evaluation: names[2] as string },
-    method: 'channel',
+    method: 'basis',
     target: { kind: 'macs', value: 0.5 },
     multiple: 8,
     training: { epochs: 3 },
@@ -51,12 +50,9 @@ async function main([model, data, test = data]: string[]): Promise<void> {
     await page.screenshot({ path: path.join(images, 'results-dark.png') });
     await editor.getByRole('tab', { name: 'Layers' }).click();
     await editor.locator('[role=row]', { hasText: /conv2/ }).nth(5).click();
-    await editor.getByRole('heading', { name: 'Layers of this group' }).waitFor();
+    await editor.getByRole('slider', { name: 'Kept rank', exact: true }).waitFor();
     await page.waitForTimeout(1500);
     await page.screenshot({ path: path.join(images, 'layers-dark.png') });
-    await switchTheme(page, 'light');
-    await page.waitForTimeout(1500);
-    await page.screenshot({ path: path.join(images, 'layers-light.png') });
     await close();
   } finally {
     await browser.close();
