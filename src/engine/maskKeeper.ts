@@ -19,6 +19,8 @@ export interface MaskedRun {
   readonly run: Pick<ScheduledRun, 'steps' | 'rate'>;
   /** Multiply-accumulates. */
   readonly target: number;
+  /** Groups keep a multiple of this many channels. */
+  readonly multiple: number;
   /** Initializers of the places' matrices. */
   readonly matrices: ReadonlyMap<string, string>;
   /** Whether rows are masked that can't vanish any more. */
@@ -119,13 +121,14 @@ export class MaskKeeper implements Companion {
   }
 
   private choose(step: number): void {
-    const { compaction, counter, target, schedule } = this.given;
+    const { compaction, counter, target, schedule, multiple } = this.given;
     const most = this.macs > target ? this.count + schedule.rowsPerRefresh : Number.POSITIVE_INFINITY;
     const selection: RowSelection = selectRows(counter, {
       scores: scoresOf(compaction, this.norms, 'mean'),
       least: compaction.groups.map(({ least }) => least),
       target,
       most,
+      multiple,
     });
     if (!this.canVanish(selection, step)) return;
     this.masked = selection.masked;

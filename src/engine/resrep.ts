@@ -185,7 +185,7 @@ export function compactionWork(
   const target = settings.target.value * counter.whole;
   const sizes = compaction.groups.map(({ group }) => group.channels);
   const least = compaction.groups.map(({ least: fewest }) => fewest);
-  const even = evenRows(counter, { least, target }, sizes);
+  const even = evenRows(counter, { least, target, multiple: settings.multiple }, sizes);
   const scheduled = (other: TrainingRun): CompactionSchedule =>
     compactionSchedule(resrep, { ...other, rows: Math.max(1, even.count) });
   const schedule = scheduled(run);
@@ -208,7 +208,16 @@ export function compactionWork(
     names: options.compactors.map(({ name }) => name),
     optimizer: compacting(options),
     tooShort,
-    keeper: new MaskKeeper({ compaction, counter, schedule, run, target, matrices, unchecked: resrep.unchecked }),
+    keeper: new MaskKeeper({
+      compaction,
+      counter,
+      schedule,
+      run,
+      target,
+      multiple: settings.multiple,
+      matrices,
+      unchecked: resrep.unchecked,
+    }),
   };
 }
 

@@ -134,6 +134,16 @@ test('rows that have not vanished stay, or go with the difference that makes', a
   expect(cut.verification.every(({ passed }) => passed)).toBe(true);
 });
 
+test('in multiples, as many channels are masked as can be cut', async () => {
+  settings = { ...settings, target: { kind: 'macs', value: 0.6 }, multiple: 4 };
+  const result = await run();
+  expect((result.after.macs ?? 1) / (result.before.macs ?? 1)).toBeLessThanOrEqual(0.6);
+  const { masked, cut } = result.training?.compaction ?? {};
+  expect(cut).toBe(masked);
+  // The last layer's outputs are the classes.
+  for (const { channels = 0 } of result.layers.slice(0, -1)) expect(channels % 4).toBe(0);
+});
+
 test('other targets and models without places are refused', async () => {
   settings = { ...settings, target: { kind: 'params', value: 0.5 } };
   await expect(run()).rejects.toMatchObject({ code: 'resrep-target' });

@@ -207,6 +207,27 @@ describe('the choice of rows', () => {
     expect(more.count).toBe(7);
   });
 
+  test('takes channels in numbers that leave a multiple, the portion with the least first', async () => {
+    const { counter, scores, least } = await scene();
+    const target = 0.7 * counter.whole;
+    const request = { scores, least, target, most: Number.POSITIVE_INFINITY, multiple: 4 };
+    const { masked, macs, met, count } = selectRows(counter, request);
+    expect(met).toBe(true);
+    const removed = masked.map((flags) => flags.reduce((sum, flag) => sum + flag, 0));
+    expect(counter.macs(removed)).toBe(macs);
+    expect(removed.reduce((sum, n) => sum + n, 0)).toBe(count);
+    for (const [g, n] of removed.entries()) expect((scores[g].length - n) % 4).toBe(0);
+    const means = scores.map((values, g) => {
+      const rising = values.toSorted();
+      const mean = (from: number): number => rising.subarray(from, from + 4).reduce((sum, s) => sum + s, 0) / 4;
+      return {
+        chosen: removed[g] ? mean(removed[g] - 4) : 0,
+        next: removed[g] + 4 < rising.length ? mean(removed[g]) : 9,
+      };
+    });
+    expect(Math.max(...means.map(({ chosen }) => chosen))).toBeLessThan(Math.min(...means.map(({ next }) => next)));
+  });
+
   test('leaves every group its fewest channels and ends when there is nothing left to take', async () => {
     const { counter, scores, least } = await scene();
     const { masked, met } = selectRows(counter, { scores, least, target: 0, most: Number.POSITIVE_INFINITY });

@@ -21,8 +21,12 @@ interface CountedNode {
   readonly shares: readonly (readonly Share[])[];
   /** Groups that its cost depends on. */
   readonly groups: readonly number[];
+  /** What removed channels save, by their numbers. */
   readonly known: Map<string, number>;
 }
+
+/** Entries of a node's memory. A training counts for hours, always with other widths. */
+const MOST_KNOWN = 1000;
 
 export class WidthCounter {
   private readonly nodes: readonly CountedNode[];
@@ -46,13 +50,13 @@ export class WidthCounter {
     return this.nodes.reduce((sum, counted) => sum - this.saved(counted, removed), this.whole);
   }
 
-  /** What one more channel of a group saves. @param removed so many are gone already, this one not */
-  saving(removed: Int32Array, group: number): number {
+  /** What more channels of a group save. @param removed so many are gone already, these not */
+  saving(removed: Int32Array, group: number, more = 1): number {
     const own = this.byGroup[group];
     const before = own.reduce((sum, counted) => sum + this.saved(counted, removed), 0);
-    removed[group]++;
+    removed[group] += more;
     const after = own.reduce((sum, counted) => sum + this.saved(counted, removed), 0);
-    removed[group]--;
+    removed[group] -= more;
     return after - before;
   }
 
@@ -60,6 +64,7 @@ export class WidthCounter {
     const key = counted.groups.map((g) => removed[g]).join();
     const known = counted.known.get(key);
     if (known !== undefined) return known;
+    if (counted.known.size >= MOST_KNOWN) counted.known.clear();
     const saved =
       this.cost(
         counted,
