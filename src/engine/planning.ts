@@ -12,6 +12,7 @@ import type { Calibrated } from './calibration';
 import { type ChannelKnowledge, channelGroups, planOfChannels } from './channels';
 import type { OpenedModel } from './models';
 import { withoutChannels } from './narrowed';
+import { againstLoss } from './outsideLoss';
 import { projectPlan } from './projection';
 import type { WeightEnergies } from './singularValues';
 
@@ -73,7 +74,10 @@ async function channelPlan(
 /** Which channels go is found by training: what is shown takes the same share everywhere. */
 async function resRepPlan(opened: OpenedModel, settings: PruneSettings): Promise<AnyPlan> {
   const groups = await channelGroups(opened);
-  const { groups: open, declined } = compactionOf(groups, settings, settings.resrep);
+  const { groups: open, declined } = compactionOf(groups, settings, {
+    ...settings.resrep,
+    against: againstLoss(groups, settings),
+  });
   const scores = new Map(
     groups.groups.map(({ name, channels }) => [name, declined.get(name) ?? new Float64Array(channels)]),
   );

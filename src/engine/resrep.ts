@@ -24,6 +24,7 @@ import { type Decomposed, wholeLayers } from './decompose';
 import type { Inputs } from './inputs';
 import { MaskKeeper } from './maskKeeper';
 import type { OpenedModel } from './models';
+import { againstLoss } from './outsideLoss';
 import { type Finished, finish } from './resrepFinish';
 import { type Pruned, type Round, type TrainingRound, trainingRequest } from './round';
 import { type Scene, within } from './scene';
@@ -128,15 +129,17 @@ export async function siteOf(from: OpenedModel, settings: PruneSettings): Promis
   if (!from.shapes.inputs || whole === null) {
     throw shapesUnknown({ reason: from.shapes.reason ?? 'the cost of a layer is not known' });
   }
-  const first = compactionOf(groups, settings, settings.resrep);
-  const against = await againstZeros(
+  const unlearnt = againstLoss(groups, settings);
+  const first = compactionOf(groups, settings, { ...settings.resrep, against: unlearnt });
+  const constant = await againstZeros(
     withCompactors(groups.wiring, first.places),
     metadata,
     first,
     groups,
     noiseInputs(from.model.graph, from.shapes.inputs, settings.seed),
   );
-  const compaction = against.size ? compactionOf(groups, settings, { ...settings.resrep, against }) : first;
+  const against = new Map([...unlearnt, ...constant]);
+  const compaction = constant.size ? compactionOf(groups, settings, { ...settings.resrep, against }) : first;
   if (compaction.groups.length === 0) throw nothingToCompact({ declined: [...compaction.declined] });
   return {
     from,

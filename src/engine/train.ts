@@ -86,7 +86,7 @@ export async function trainPruned(request: TrainingRequest, context: RequestCont
         epochs: record.epochs,
         seconds,
         imagesPerSecond: (training.epochs * imagesPerEpoch(inputs, training)) / seconds,
-        trainedParams: trainedParams(prepared),
+        trainedParams: trainedParams(program),
       },
       ...(masked && before ? { masked: { ...masked, before } } : {}),
     };
@@ -123,7 +123,7 @@ export async function timeTraining(request: ProgramRequest, { signal }: RequestC
     const measured = times.length > 1 ? times.slice(1) : times;
     const secondsPerStep = quantile(measured, 0.5);
     const steps = settings.training.epochs * data.batchesPerEpoch;
-    return { seconds: steps * secondsPerStep, steps, secondsPerStep, trainedParams: trainedParams(prepared) };
+    return { seconds: steps * secondsPerStep, steps, secondsPerStep, trainedParams: trainedParams(program) };
   } finally {
     await program.release();
   }

@@ -160,6 +160,7 @@ export function referenceOf(
     : { graph, metadata: opened.model.metadata, name: 'the trained graph' };
 }
 
-export function trainedParams({ trainables }: PreparedModel): number {
-  return trainables.reduce((sum, { dims }) => sum + elementCount(dims), 0);
+/** What the program trains: without what the loss does not depend on. */
+export function trainedParams({ slots }: Pick<TrainingProgram, 'slots'>): number {
+  return slots.reduce((sum, { vector, dims }) => sum + (vector === 'parameters' ? elementCount(dims) : 0), 0);
 }

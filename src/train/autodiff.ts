@@ -27,8 +27,8 @@ export interface GradientRequest {
 
 export interface GradientGraph {
   /**
-   * The graph with its backward nodes. Initializers among `wrt` have become inputs; the gradients are outputs after
-   * the graph's own.
+   * The graph with its backward nodes. Initializers among `wrt` that have a gradient have become inputs; the gradients
+   * are outputs after the graph's own.
    */
   readonly graph: Graph;
   /** Name of the gradient of each value of `wrt`; one that the loss does not depend on is missing. */
@@ -81,11 +81,13 @@ export function buildGradient(graph: Graph, { loss, wrt, shapes, device = 'cpu' 
   const outputs = [...new Set(gradients.values())].map((name): ValueInfo => {
     return { name, dtype: g.typeOf(name), shape: null };
   });
+  const { inputs, initializers } = asInputs(graph, [...gradients.keys()]);
   return {
     graph: {
       ...trained,
       nodes: [...trained.nodes.map((node) => replaced.get(node) ?? node), ...g.nodes],
-      initializers: new Map([...trained.initializers, ...g.initializers]),
+      inputs,
+      initializers: new Map([...initializers, ...g.initializers]),
       outputs: [...trained.outputs, ...outputs],
     },
     gradients,

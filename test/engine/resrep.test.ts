@@ -184,3 +184,26 @@ test('groups that stay whole close no others whose names look alike', async () =
   expect(whole).toMatchObject({ kept: 8, reason: expect.stringContaining('2 layers give the same channels') });
   expect(open?.kept).toBeLessThan(8);
 });
+
+test('channels of an output that the loss does not read stay, and the projection says so', async () => {
+  const net = new Net();
+  const a = net.block('a', net.input('x', ['N', 1, 12, 12]), 8, { kernel: 3 });
+  const pooled = (x: string): string => net.op('Flatten', [net.op('GlobalAveragePool', [x])]);
+  net.output('y', net.gemm('head', pooled(net.block('b', a, 8, { kernel: 3 })), 8, 3));
+  net.output('z', net.gemm('otherHead', pooled(net.block('other', a, 8, { kernel: 3 })), 8, 3));
+  const file = path.join(runs.folder, 'two.onnx');
+  writeFileSync(file, modelBytes(net.graph()));
+  settings = { ...settings, target: { kind: 'macs', value: 0.7 }, training: { ...settings.training, epochs: 8 } };
+  const result = await run({ model: 'two.onnx' });
+  expect(result.verification.every(({ passed }) => passed)).toBe(true);
+  expect(result.training?.compaction?.layers.map(({ layer }) => layer)).toEqual(['a', 'b']);
+  const request = { path: file, settings: settingsSchema.parse(settings), folder: runs.folder };
+  const projection = await runs.service.handlers.project(request, quiet());
+  expect(projection.groups?.find(({ name }) => name === 'other')).toMatchObject({
+    kept: 8,
+    reason: 'other: the loss does not depend on its outputs',
+  });
+  const both = settingsSchema.parse({ ...settings, training: { ...settings.training, loss: 'match' } });
+  const { groups = [] } = await runs.service.handlers.project({ ...request, settings: both }, quiet());
+  expect(groups.find(({ name }) => name === 'other')?.kept).toBeLessThan(8);
+});

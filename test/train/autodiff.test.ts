@@ -9,7 +9,7 @@ import { validateGraph } from '../../src/graph/validate';
 import type { Shape } from '../../src/ops/gradient';
 import { createSession } from '../../src/runtime/session';
 import { elementCount } from '../../src/tensor/dtype';
-import { float32Tensor, type Tensor, toFloat64 } from '../../src/tensor/tensor';
+import { float32Tensor, memoryTensor, type Tensor, toFloat64 } from '../../src/tensor/tensor';
 import { buildGradient } from '../../src/train/autodiff';
 import { specialize } from '../../src/train/specialize';
 import { expectSummary, filled, withWeightedLoss } from '../support/gradient';
@@ -139,11 +139,14 @@ describe('buildGradient', () => {
   test('emits nothing for what the loss does not depend on', () => {
     const graph = {
       ...square,
-      nodes: [...square.nodes, makeNode('Sin', ['v'], ['unused'])],
+      nodes: [...square.nodes, makeNode('Sin', ['v'], ['unused']), makeNode('Mul', ['x', 'u'], ['z'])],
       inputs: [...square.inputs, value('v', [1])],
+      initializers: new Map([...square.initializers, ['u', memoryTensor('u', tensor([2], 5, 6))]]),
     };
-    const program = buildGradient(graph, { loss: 'loss', wrt: ['w', 'v'], shapes: squareShapes });
+    const program = buildGradient(graph, { loss: 'loss', wrt: ['w', 'v', 'u'], shapes: squareShapes });
     expect([...program.gradients.keys()]).toEqual(['w']);
+    expect(program.graph.inputs.map(({ name }) => name)).toEqual(['x', 'v', 'w']);
+    expect(program.graph.initializers.has('u')).toBe(true);
     expect(program.graph.nodes.map((node) => node.opType)).not.toContain('Cos');
   });
 

@@ -5,7 +5,7 @@ import { bytesOf, float32Tensor, fromFloat, memoryTensor, type Tensor, toFloat32
 import { adamW } from '../../src/train/optimizers';
 import { withTrained } from '../../src/train/prepare';
 import type { TrainChoice } from '../../src/train/trainable';
-import { metadataOf, runGraph } from '../support/graphs';
+import { metadataOf, randomTensor, runGraph } from '../support/graphs';
 import { type Toy, toyModel, toyProgram, toyStep } from '../support/training';
 
 async function stepped(toy: Toy, count: number, rate = 0.05): Promise<number[]> {
@@ -106,6 +106,25 @@ test('learns without BatchNormalization, as exporters that fold it leave models'
   const losses = await stepped(toy, 60);
   await toy.program.release();
   expect(losses[59]).toBeLessThan(losses[0]);
+});
+
+test('leaves alone what only an output gives that the loss does not read', async () => {
+  const plain = toyModel();
+  const graph = {
+    ...plain,
+    nodes: [...plain.nodes, makeNode('Conv', ['inner', 'other.weight'], ['other'])],
+    outputs: [...plain.outputs, { name: 'other', dtype: 'float32' as const, shape: null }],
+    initializers: new Map([
+      ...plain.initializers,
+      ['other.weight', memoryTensor('other.weight', randomTensor([2, 4, 1, 1]))],
+    ]),
+  };
+  const toy = await toyProgram({ graph });
+  await stepped(toy, 2);
+  const after = withTrained(graph, toy.prepared.stored(toy.program.tensors()));
+  await toy.program.release();
+  expect(changed(graph, after)).toContain('convA.weight');
+  expect(changed(graph, after)).not.toContain('other.weight');
 });
 
 test('learns from another model without labels', async () => {
