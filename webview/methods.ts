@@ -45,6 +45,14 @@ export function methodOptions(settings: PruneSettings, id: MethodId): OptionValu
   return (settings as unknown as Readonly<Record<string, OptionValues>>)[id] ?? {};
 }
 
+/** Options that a ticket leaves nothing to do for. */
+const replacedByTicket: ReadonlySet<string> = new Set(['keep', 'momentum', 'weightDecay', 'nesterov', 'epochsAfter']);
+
+/** A method's options that change nothing, given the others. */
+export function withoutMeaningOf(settings: PruneSettings, id: MethodId): ReadonlySet<string> {
+  return id === 'gsm' && settings.gsm.ticket !== undefined ? replacedByTicket : new Set();
+}
+
 /** The change that gives a method these options; the host validates them. */
 export function withMethodOptions(id: MethodId, options: OptionValues): Partial<PruneSettings> {
   return { [id]: options } as Partial<PruneSettings>;

@@ -925,6 +925,9 @@ export const strings = {
       classes: { label: 'Classes', help: 'As in the data when left out.', leftOut: 'as in the data' },
     } as OptionsWords,
     off: 'With 0 epochs nothing is trained. Training recovers accuracy that pruning lost.',
+    onlyClassifier: 'With 0 epochs only the new classifier is trained.',
+    ownOptimizer:
+      'The method has an optimizer of its own: optimizer, momentum and weight decay here are for what is trained plainly, after the cut or as a new classifier.',
     needed: 'This method prunes by training: set the number of epochs.',
     needsData: 'Training needs images: choose some under Data.',
     time: 'Time',

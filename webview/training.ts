@@ -3,8 +3,9 @@ import presets from '../schemas/presets.json';
 import type { Preset } from '../src/protocol/presets';
 import type { PruneSettings, TrainingSettings } from '../src/protocol/recipe';
 import { hasRounds } from '../src/settings/rounds';
+import { lossOf, usesLabels, usesOptimizer } from '../src/settings/training';
 import { trainingSchema } from './methods';
-import { standardValues } from './options';
+import { optionFields, standardValues } from './options';
 
 /** The settings' training as a run takes it, or what it starts from when the recipe has none. */
 export function trainingOf(settings: PruneSettings): TrainingSettings {
@@ -19,29 +20,37 @@ export function trainingOf(settings: PruneSettings): TrainingSettings {
 const schedules = (presets as unknown as readonly Preset[]).filter(({ settings }) => settings.method === 'resrep');
 const standard = () => standardValues(trainingSchema) as TrainingSettings;
 
-const allButEpochs = Object.keys(trainingSchema.properties).filter((key) => key !== 'epochs');
-const ofAugment = Object.keys(trainingSchema.properties.augment?.properties ?? {}).map((key) => `augment.${key}`);
+/** What a new classifier's training takes from this one, by dotted path; the rest it has of its own. */
+const ofNewClassifier: readonly string[] = [
+  'labelSmoothing',
+  ...['images', 'batch', 'schedule', 'milestones', 'warmup', 'clip'],
+  ...['optimizer', 'momentum', 'nesterov', 'weightDecay'],
+  ...['augment.crop', 'augment.flip'],
+];
+const all = optionFields(trainingSchema).map(({ path }) => path.join('.'));
 
-/** Options that change nothing, given the others. */
-export function withoutMeaning(
-  { epochs, loss, labelShare, features, optimizer, schedule }: TrainingSettings,
-  method: PruneSettings['method'],
-): ReadonlySet<string> {
-  if (epochs === 0) return new Set([...allButEpochs, ...ofAugment]);
-  // These have optimizers of their own; the one also learns from labels by itself.
-  const isSparse = method === 'gsm';
-  const isCompacting = method === 'resrep';
-  const distils = (loss === 'auto' && !isSparse) || loss === 'distill';
-  const isSgd = isCompacting || (optimizer === 'sgd' && !isSparse);
+/** Options that change nothing, given the others, by dotted path. */
+export function withoutMeaning(settings: PruneSettings): ReadonlySet<string> {
+  const { method, transfer } = settings;
+  const training = trainingOf(settings);
+  const trained = { ...settings, training };
+  const loss = lossOf(trained);
+  const isOptimized = usesOptimizer(settings);
+  // ResRep trains all but its compactors with SGD.
+  const isSgd = method === 'resrep' || (isOptimized && training.optimizer === 'sgd');
+  const used = transfer === undefined ? ['epochs'] : ['epochs', ...ofNewClassifier];
   return new Set([
-    ...(distils ? [] : ['temperature']),
+    ...(training.epochs > 0 ? [] : all.filter((path) => !used.includes(path))),
+    ...(loss === 'distill' ? [] : ['temperature']),
     ...(loss === 'labels' ? ['labelShare'] : []),
-    ...(loss === 'labels' || labelShare > 0 ? [] : ['labelSmoothing']),
-    ...(features > 0 ? [] : ['featureLayers']),
+    ...(usesLabels(trained) || transfer !== undefined ? [] : ['labelSmoothing']),
+    ...(training.features > 0 ? [] : ['featureLayers']),
+    ...(isOptimized ? [] : ['optimizer']),
     ...(isSgd ? [] : ['momentum', 'nesterov']),
-    ...(isSparse ? ['optimizer', 'weightDecay'] : []),
-    ...(isCompacting ? ['optimizer'] : []),
-    ...(hasRounds({ method }) ? [] : ['rounds']),
-    ...(schedule === 'step' ? [] : ['milestones']),
+    ...(isOptimized || method === 'resrep' ? [] : ['weightDecay']),
+    ...(hasRounds(settings) ? [] : ['rounds']),
+    ...(training.schedule === 'step' ? [] : ['milestones']),
+    // One that is on, and so an error, has to be there to be switched off.
+    ...(usesLabels(trained) && !training.augment.mix ? ['augment.mix'] : []),
   ]);
 }

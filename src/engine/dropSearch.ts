@@ -7,7 +7,6 @@ import { prunedModel } from './prunedModel';
 import { accuracyOf, type Pruned } from './round';
 import { nextModel, pruneToShare, type RoundReport, reportOf, roundContext, shareOfNow, together } from './rounds';
 import { type Scene, trainingOf } from './scene';
-import { withLoss } from './trainingOptions';
 
 /** Images on which the accuracy is held against the target while searching. */
 const SEARCH_IMAGES = 2000;
@@ -88,7 +87,7 @@ async function stepByStep(scene: Scene, rounds: number, good: Judge, context: Re
       {
         from,
         settings: { ...settings, target },
-        training: training && withLoss(settings, training),
+        training,
         name: `share-${share}`,
       },
       roundContext(context, { index, count: rounds, trained: index, trainings: rounds }),

@@ -15,7 +15,6 @@ import { recombine } from './recombine';
 import type { Pruned } from './round';
 import { type Scene, trainingOf, within } from './scene';
 import { joinedTraining } from './train';
-import { withLoss } from './trainingOptions';
 
 /** How much of the unpruned model may stay. */
 export interface CountedShare {
@@ -54,7 +53,7 @@ export async function pruneToShare(scene: Scene, target: CountedShare, context: 
       {
         from,
         settings: { ...settings, method, target: { kind: target.kind, value } },
-        training: training && trains ? withLoss(settings, training) : null,
+        training: trains ? training : null,
         name,
       },
       roundContext(context, { ...plan, index: i, trained: steps.slice(0, i).filter((step) => step.trains).length }),

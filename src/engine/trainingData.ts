@@ -1,12 +1,12 @@
 /** A dataset as the training loop takes it: augmented batches, with labels where they are used. */
 import { dataNeeded, tooFewImages } from '../errors';
 import type { TrainingSettings } from '../protocol/recipe';
+import { usesLabels } from '../settings/training';
 import { float32Tensor, int64Tensor, type Tensor, toFloat32 } from '../tensor/tensor';
 import type { TrainingData } from '../train/loop';
 import { LABELS } from '../train/objective';
 import type { PreparedModel } from '../train/prepare';
 import type { FeedBatch, Inputs } from './inputs';
-import { usesLabels } from './trainingOptions';
 import type { ProgramRequest } from './trainingProgram';
 
 export function imagesPerEpoch({ dataset }: Inputs, { images }: TrainingSettings): number {
@@ -38,7 +38,7 @@ export function dataOf(inputs: Inputs, settings: ProgramRequest['settings'], pre
     async *batches(epoch, taken, signal) {
       const options = { epoch, seed, batch, images: training.images, taken, augmentation, signal };
       for await (const made of inputs.epoch(options)) {
-        yield { feeds: feedsOf(made, usesLabels(training), reads), count: made.count, taken: made.taken };
+        yield { feeds: feedsOf(made, usesLabels(settings), reads), count: made.count, taken: made.taken };
       }
     },
   };

@@ -5,6 +5,7 @@ import { consumers } from '../graph/order';
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import { matchAny, withoutMatch } from '../prune/match';
 import type { SessionOptions } from '../runtime/session';
+import { learnsFromOriginal, lossOf, usesLabels } from '../settings/training';
 import { elementCount } from '../tensor/dtype';
 import type { Tensor } from '../tensor/tensor';
 import type { Companion } from '../train/loop';
@@ -19,7 +20,7 @@ import type { Decomposed } from './decompose';
 import { givenShapes, type Inputs } from './inputs';
 import type { OpenedModel } from './models';
 import type { KeptWeights } from './ticket';
-import { batchNormOf, learnsFromOriginal, lossOf, optimizerOf, usesLabels } from './trainingOptions';
+import { batchNormOf, optimizerOf } from './trainingOptions';
 
 export interface ProgramRequest {
   /** The model to learn from. */
@@ -46,8 +47,8 @@ const STATISTICS_IMAGES = 2000;
 export async function prepare(request: ProgramRequest, signal: AbortSignal): Promise<PreparedModel> {
   const { opened, decomposed, settings, inputs, session } = request;
   const { training } = settings;
-  if (usesLabels(training) && !inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path });
-  if (usesLabels(training) && training.augment.mix) throw mixNeedsOriginal();
+  if (usesLabels(settings) && !inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path });
+  if (usesLabels(settings) && training.augment.mix) throw mixNeedsOriginal();
   const { metadata } = opened.model;
   const batchNorm = batchNormOf(training);
   const shapes = givenShapes(opened, inputs, settings);
@@ -64,7 +65,7 @@ export async function prepare(request: ProgramRequest, signal: AbortSignal): Pro
     compactors: request.compactors?.names,
     trainsStatistics: batchNorm === 'train',
     statistics,
-    teacher: learnsFromOriginal(training) ? { graph: opened.model.graph, metadata } : undefined,
+    teacher: learnsFromOriginal(settings) ? { graph: opened.model.graph, metadata } : undefined,
     features: featuresOf(opened, training),
   });
 }
@@ -131,7 +132,7 @@ export function programOf(
     trainables: prepared.trainables,
     kept,
     tracked: prepared.tracked,
-    objective: objectiveOf(prepared, { ...training, loss: lossOf(training) }),
+    objective: objectiveOf(prepared, { ...training, loss: lossOf(settings) }),
     optimizer: sparse ? sparseMomentum(sparse) : (compactors?.optimizer ?? optimizerOf(training)),
     weightDecay: training.weightDecay,
     clip: training.clip === 0 ? undefined : training.clip,

@@ -17,7 +17,6 @@ import { shapedLike } from './shaped';
 import { decayOf, sparseRule } from './sparsity';
 import { timeTraining } from './train';
 import { stepsPerEpoch } from './trainingData';
-import { withLoss } from './trainingOptions';
 import { headTraining, newClassifier } from './transfer';
 
 export interface TrainingTimeRequest {
@@ -54,19 +53,18 @@ export async function trainingTime(
       parts.push({ time, times: 1 });
     }
     if (settings.method === 'resrep') {
-      const part = withLoss(settings, training);
-      const all = { ...settings, training: part };
-      const work = compactionWork(await siteOf(opened, all), all, runOf(inputs, part));
+      const all = { ...settings, training };
+      const work = compactionWork(await siteOf(opened, all), all, runOf(inputs, training));
       const request = { opened, decomposed: work.decomposed, settings: all, inputs, session, compactors: work };
       if (work.tooShort) warning = `${work.tooShort.message} ${work.tooShort.hint}`;
       const time = await timeTraining(request, context);
       const left = settings.target.kind === 'macs' ? settings.target.value : 1;
       const afterCut = { ...time, seconds: left * time.seconds };
-      parts.push({ time: afterCut, times: settings.resrep.epochsAfter / part.epochs }, { time, times: 1 });
+      parts.push({ time: afterCut, times: settings.resrep.epochsAfter / training.epochs }, { time, times: 1 });
     } else if (training.epochs > 0) {
       const decomposed = shapedLike(planned);
       // A classifier's size makes no difference that could be measured: the old one stands in for a new one.
-      const loss = transfer ? 'distill' : withLoss(settings, training).loss;
+      const loss = transfer ? 'distill' : training.loss;
       parts.push({
         time: await measured(decomposed, { ...training, loss }, sparse),
         times: timesOf(settings, training),

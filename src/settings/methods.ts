@@ -12,3 +12,8 @@ export function hasTarget({ method }: Method): boolean {
 export function takesTarget({ method }: Method, kind: string): boolean {
   return method !== 'resrep' || kind === 'macs' || kind === 'latency' || kind === 'milliseconds';
 }
+
+/** Whether weights decay to zero while the model trains; with a ticket the zeros are there from the start. */
+export function trainsSparsely({ method, gsm }: Pick<PruneSettings, 'method' | 'gsm'>): boolean {
+  return method === 'gsm' && gsm.ticket === undefined;
+}

@@ -1,8 +1,17 @@
 /** Forms from schemas: every option of the recipe's training and methods, and laws of the derivation. */
 import { describe, expect, test } from 'vitest';
-import { basisOptionsSchema, trainingSchema as trainingRules } from '../../src/protocol/recipe';
+import { headTraining } from '../../src/engine/transfer';
+import {
+  basisOptionsSchema,
+  type GsmOptions,
+  type PruneSettings,
+  type ResRepOptions,
+  type TrainingSettings,
+  trainingSchema as trainingRules,
+  transferSchema,
+} from '../../src/protocol/recipe';
 import { takesTarget } from '../../src/settings/methods';
-import { methodOptions, methods, trainingSchema } from '../../webview/methods';
+import { methodOptions, methods, trainingSchema, withoutMeaningOf } from '../../webview/methods';
 import {
   checkNumber,
   humanised,
@@ -184,38 +193,100 @@ describe('values', () => {
 
 describe('options without meaning', () => {
   const training = trainingRules.parse({ epochs: 3 });
+  type Change = Partial<Omit<PruneSettings, 'training' | 'gsm' | 'resrep'>> & {
+    readonly training?: Partial<TrainingSettings>;
+    readonly gsm?: Partial<GsmOptions>;
+    readonly resrep?: Partial<ResRepOptions>;
+  };
+  const hiddenBy = ({ training: part, gsm, resrep, ...more }: Change) =>
+    withoutMeaning({
+      ...settings,
+      training: { ...training, ...part },
+      gsm: { ...settings.gsm, ...gsm },
+      resrep: { ...settings.resrep, ...resrep },
+      ...more,
+    });
+  const transfer = transferSchema.parse({});
 
   test('all but the epochs while nothing is trained', () => {
-    const hidden = withoutMeaning({ ...training, epochs: 0 }, 'basis');
+    const hidden = hiddenBy({ training: { epochs: 0 } });
     const shown = optionFields(trainingSchema).filter(({ path }) => !hidden.has(path.join('.')));
     expect(shown.map(({ path }) => path)).toEqual([['epochs']]);
   });
 
-  test.each([
+  test('a new classifier alone shows what its training takes', () => {
+    const hidden = hiddenBy({ training: { epochs: 0 }, transfer });
+    for (const key of ['epochs', 'batch', 'labelSmoothing', 'optimizer', 'augment.flip'])
+      expect(hidden).not.toContain(key);
+    for (const key of ['lr', 'loss', 'train', 'batchNorm', 'augment.mix']) expect(hidden).toContain(key);
+    // And it is what its training takes.
+    const changed = trainingRules.parse({ lr: 1, labelShare: 0.5, batchNorm: 'train', augment: { mix: true } });
+    expect(headTraining(changed, transfer)).toEqual(headTraining(trainingRules.parse({}), transfer));
+    const smoothed = headTraining({ ...changed, labelSmoothing: 0.1, batch: 7 }, transfer);
+    expect(smoothed).toMatchObject({ labelSmoothing: 0.1, batch: 7 });
+  });
+
+  test.each<[Partial<TrainingSettings>, string[]]>([
     [{}, ['labelSmoothing', 'featureLayers', 'milestones']],
-    [{ labelShare: 0.3, features: 2, schedule: 'step' as const }, []],
+    [{ labelShare: 0.3, features: 2, schedule: 'step' }, ['augment.mix']],
     [
-      { loss: 'labels' as const, optimizer: 'adamw' as const },
-      ['temperature', 'labelShare', 'featureLayers', 'momentum', 'nesterov', 'milestones'],
+      { loss: 'labels', optimizer: 'adamw' },
+      ['temperature', 'labelShare', 'featureLayers', 'momentum', 'nesterov', 'milestones', 'augment.mix'],
     ],
-    [{ loss: 'match' as const }, ['temperature', 'labelSmoothing', 'featureLayers', 'milestones']],
+    [{ loss: 'match' }, ['temperature', 'labelSmoothing', 'featureLayers', 'milestones']],
   ])('%j hides %j', (change, hidden) => {
-    expect([...withoutMeaning({ ...training, ...change }, 'basis')]).toEqual(hidden);
+    expect([...hiddenBy({ training: change })]).toEqual(hidden);
+  });
+
+  test.each<[string, Change]>([
+    ['fine-tuning', { method: 'fine-tune' }],
+    ['single weights', { method: 'gsm' }],
+    ['a new classifier', { transfer }],
+  ])('%s learns from labels by itself', (_, change) => {
+    const hidden = hiddenBy(change);
+    expect(hidden).not.toContain('labelSmoothing');
+    for (const key of ['labelShare', 'temperature', 'augment.mix']) expect(hidden).toContain(key);
+    const distilling = hiddenBy({ ...change, training: { loss: 'distill' } });
+    for (const key of ['labelShare', 'temperature', 'augment.mix']) expect(distilling).not.toContain(key);
+  });
+
+  test('what must be switched off for a run to start is shown', () => {
+    expect(hiddenBy({ training: { loss: 'labels', augment: { mix: true } } })).not.toContain('augment.mix');
   });
 
   test('a method with an optimizer of its own hides that of the training', () => {
-    const hidden = withoutMeaning(training, 'gsm');
+    const hidden = hiddenBy({ method: 'gsm' });
     for (const key of ['optimizer', 'momentum', 'nesterov', 'weightDecay', 'rounds']) expect(hidden).toContain(key);
     expect(hidden).not.toContain('lr');
-    const ofResRep = withoutMeaning({ ...training, optimizer: 'adamw' }, 'resrep');
+    const ofResRep = hiddenBy({ method: 'resrep', training: { optimizer: 'adamw' } });
     for (const key of ['optimizer', 'rounds']) expect(ofResRep).toContain(key);
     for (const key of ['momentum', 'weightDecay']) expect(ofResRep).not.toContain(key);
   });
 
+  test.each<[string, Change]>([
+    ['with a ticket', { method: 'gsm', gsm: { ticket: 'pruned.onnx' } }],
+    ['after a cut of weights', { method: 'gsm', gsm: { epochsAfter: 2 } }],
+    ['after a cut of channels', { method: 'resrep', resrep: { epochsAfter: 2 } }],
+    ['with a new classifier', { method: 'gsm', transfer }],
+  ])('%s the training’s optimizer is used', (_, change) => {
+    const hidden = hiddenBy(change);
+    for (const key of ['optimizer', 'momentum', 'nesterov', 'weightDecay']) expect(hidden).not.toContain(key);
+    expect(hidden).toContain('rounds');
+  });
+
+  test('a ticket hides what chooses weights anew', () => {
+    const withTicket = { ...settings, gsm: { ...settings.gsm, ticket: 'pruned.onnx' } };
+    const schema = methods.find(({ id }) => id === 'gsm')?.schema as OptionsSchema;
+    const hidden = withoutMeaningOf(withTicket, 'gsm');
+    expect(Object.keys(schema.properties).filter((key) => !hidden.has(key))).toEqual(['save', 'ticket']);
+    expect(withoutMeaningOf(settings, 'gsm').size).toBe(0);
+    expect(withoutMeaningOf(withTicket, 'basis').size).toBe(0);
+  });
+
   test('double pruning hides the number of rounds, as it has rounds of its own', () => {
-    expect(withoutMeaning(training, 'double')).toContain('rounds');
+    expect(hiddenBy({ method: 'double' })).toContain('rounds');
     for (const method of ['basis', 'channel', 'fine-tune'] as const) {
-      expect(withoutMeaning(training, method)).not.toContain('rounds');
+      expect(hiddenBy({ method })).not.toContain('rounds');
     }
   });
 

@@ -6,7 +6,7 @@ import { numberField, selectField, textField } from '../controls/fields';
 import '../controls/optionsForm';
 import { hasTarget, takesTarget } from '../../src/settings/methods';
 import type { OptionChange } from '../controls/optionsForm';
-import { methodOptions, methods, withMethodOptions } from '../methods';
+import { methodOptions, methods, withMethodOptions, withoutMeaningOf } from '../methods';
 import { linesOf, withValue } from '../options';
 import { isPreset, presetsOf, withPreset } from '../presets';
 import type { Session } from '../session';
@@ -146,7 +146,8 @@ export function optionsSection(session: Session, settings: PruneSettings): Templ
     const change = ({ detail: { path, value } }: CustomEvent<OptionChange>) =>
       session.change(withMethodOptions(id, withValue(values, path, value)));
     return html`${shown.length === 1 ? nothing : html`<h2 class="part">${label}</h2>`}
-      <espalier-options .schema=${schema} .words=${words} .first=${first} .values=${values} @option-change=${change}></espalier-options>`;
+      <espalier-options .schema=${schema} .words=${words} .first=${first} .values=${values}
+        .hiddenOptions=${withoutMeaningOf(settings, id)} @option-change=${change}></espalier-options>`;
   })}`;
 }
 

@@ -6,6 +6,8 @@ import type { SessionState } from '../../src/protocol/view';
 import '@vscode-elements/elements/dist/vscode-button/index.js';
 import '@vscode-elements/elements/dist/vscode-checkbox/index.js';
 import '../controls/optionsForm';
+import { trainsSparsely } from '../../src/settings/methods';
+import { usesOptimizer } from '../../src/settings/training';
 import type { OptionChange } from '../controls/optionsForm';
 import { count, duration } from '../format';
 import { trainingSchema, transferSchema } from '../methods';
@@ -34,13 +36,20 @@ export function trainingSection(session: Session, settings: PruneSettings): Temp
     session.change({ training: withValue(values, path, value) as unknown as TrainingSettings });
   return html`
     <espalier-options .schema=${trainingSchema} .words=${strings.training.options} .first=${strings.training.first}
-      .values=${values} .hiddenOptions=${withoutMeaning(training, settings.method)} @option-change=${change}></espalier-options>
-    ${trains ? nothing : html`<p class="dim small line">${strings.training.off}</p>`}
+      .values=${values} .hiddenOptions=${withoutMeaning(settings)} @option-change=${change}></espalier-options>
+    ${trainingNotes(settings, trains).map((note) => html`<p class="dim small line">${note}</p>`)}
     ${trains && settings.data === undefined ? notice('warning', '', strings.training.needsData) : nothing}
-    ${trains ? time(session, settings) : nothing}
+    ${trains || settings.transfer !== undefined ? time(session, settings) : nothing}
     ${!trains && settings.method === 'gsm' ? notice('warning', '', strings.training.needed) : nothing}
     ${transfer(session, settings)}
   `;
+}
+
+/** What the options shown are for, where that is not the whole run. */
+function trainingNotes(settings: PruneSettings, trains: boolean): readonly string[] {
+  const { off, onlyClassifier, ownOptimizer } = strings.training;
+  if (!trains) return [settings.transfer === undefined ? off : onlyClassifier];
+  return trainsSparsely(settings) && usesOptimizer(settings) ? [ownOptimizer] : [];
 }
 
 /** A new classifier, and how it is trained. */
