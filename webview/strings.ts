@@ -382,9 +382,9 @@ export const strings = {
     },
   },
   presets: {
-    lenet: 'LeNet on MNIST, as published',
-    cifar: 'CIFAR-10, as published',
-    short: 'A short look',
+    'gsm-lenet': 'LeNet on MNIST, as published',
+    'gsm-cifar': 'CIFAR-10, as published',
+    'gsm-short': 'A short look',
     'resrep-short': 'Short, 12 epochs',
     'resrep-cifar': 'CIFAR-10, as published',
     'resrep-imagenet': 'ImageNet, as published',

@@ -66,7 +66,7 @@ export const commands = {
       order: { kind: 'value', help: 'Of double pruning: channel-first (default) or basis-first.' },
       preset: {
         kind: 'value',
-        help: 'Settings that belong together: lenet, cifar or short of gsm; resrep-short, resrep-cifar or resrep-imagenet.',
+        help: 'Settings that belong together: gsm-lenet, gsm-cifar or gsm-short; resrep-short, resrep-cifar or resrep-imagenet.',
       },
       keep: { kind: 'value', help: 'Of gsm: the share of all weights that stay; default 0.1.' },
       'epochs-after': { kind: 'value', help: 'Of gsm and resrep: epochs of plain training after the cut; default 0.' },
@@ -99,7 +99,10 @@ export const commands = {
       loss: { kind: 'value', help: 'auto (default), labels, distill or match.' },
       distill: { kind: 'flag', help: 'Learn from the original model, without labels: --loss distill.' },
       batch: { kind: 'value', help: 'Images per training step; default 64.' },
-      crop: { kind: 'value', help: 'Pixels by which training shifts images; default an eighth of their side.' },
+      crop: {
+        kind: 'value',
+        help: 'Pixels by which training shifts images, at most 1024; default an eighth of their side.',
+      },
       'no-flip': { kind: 'flag', help: 'Never mirror images in training.' },
       mix: { kind: 'flag', help: 'Mix pairs of images when learning from the original model alone.' },
       resume: { kind: 'flag', help: 'Go on with a training that was stopped.' },
@@ -126,6 +129,7 @@ export const commands = {
 } as const satisfies Record<string, CommandSpec>;
 
 export type CommandName = keyof typeof commands;
+export type PruneOption = keyof typeof commands.prune.options;
 
 export interface Arguments {
   readonly command: CommandName;

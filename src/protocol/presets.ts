@@ -25,7 +25,7 @@ const resRep = (schedule: ResRepOptions['schedule']): Pick<Preset, 'settings' | 
 
 export const presets: readonly Preset[] = [
   {
-    name: 'lenet',
+    name: 'gsm-lenet',
     description: 'As published for LeNet on MNIST (GSM, 2019): 280 epochs of 234 steps; keeps a sixtieth.',
     settings: {
       method: 'gsm',
@@ -42,7 +42,7 @@ export const presets: readonly Preset[] = [
     },
   },
   {
-    name: 'cifar',
+    name: 'gsm-cifar',
     description: 'As published for ResNet-56 on CIFAR-10 (GSM, 2019): 600 epochs of 781 steps; keeps a tenth.',
     settings: {
       method: 'gsm',
@@ -59,7 +59,7 @@ export const presets: readonly Preset[] = [
     },
   },
   {
-    name: 'short',
+    name: 'gsm-short',
     description:
       'A stronger decay in larger batches, and some epochs with the zeros kept: for a first look at what a model can lose, from 20,000 images on.',
     settings: {

@@ -120,9 +120,12 @@ describe('settings', () => {
   });
 
   it('start from a preset, with the options on top', async () => {
-    const { settings } = await loadSettings(parsed('prune', 'm.onnx', '--preset', 'lenet', '--epochs', '7'));
+    const { settings } = await loadSettings(parsed('prune', 'm.onnx', '--preset', 'gsm-lenet', '--epochs', '7'));
     expect(settings).toMatchObject({ method: 'gsm', gsm: { keep: 1 / 60, momentum: 0.99 } });
     expect(settings.training).toMatchObject({ epochs: 7, lr: 0.01, schedule: 'step', batch: 256 });
+    const schedule = await settingsFrom('m.onnx', '--preset', 'resrep-cifar', '--followers', '--epochs-after', '3');
+    expect(schedule.resrep).toMatchObject({ schedule: 'cifar', followers: true, epochsAfter: 3 });
+    expect(schedule.training).toMatchObject({ epochs: 480, loss: 'labels' });
     await expect(loadSettings(parsed('prune', 'm.onnx', '--preset', 'none'))).rejects.toMatchObject({
       code: 'bad-usage',
     });
@@ -136,12 +139,13 @@ describe('settings', () => {
       target: { kind: 'bytes', value: 0.3 },
       data: { path: 'images', limit: 10 },
       basis: { score: 'energy', ridge: 0.5 },
+      training: { augment: { flip: false } },
       multiple: 4,
       results: { anything: true },
     };
     const file = temporaryFile(JSON.stringify(recipe), 'a.prune.json');
     const { model, settings } = await loadSettings(
-      parsed('prune', '--recipe', file, '--limit', '20', '--no-refit', '--multiple', '16'),
+      parsed('prune', '--recipe', file, '--limit', '20', '--crop', '3', '--no-refit', '--multiple', '16'),
     );
     expect(model).toBe(path.join(path.dirname(file), '../m.onnx'));
     expect(settings).toMatchObject({
@@ -149,6 +153,7 @@ describe('settings', () => {
       basis: { score: 'energy', ridge: 0.5, refit: false },
       multiple: 16,
       data: { limit: 20 },
+      training: { augment: { crop: 3, flip: false } },
     });
     expect(path.resolve(path.dirname(model), settings.data?.path ?? '')).toBe(path.join(path.dirname(file), 'images'));
   });
@@ -174,8 +179,11 @@ describe('wrong words', () => {
       /Found --criterion energy, expected What is pruned/,
     ],
     [['prune', 'a', '--method', 'double', '--criterion', 'size'], /Found --criterion size, expected What is pruned/],
-    [['prune', 'a', '--allocation', 'fair'], /Found --allocation fair, expected Where channels are removed/],
-    [['prune', 'a', '--order', 'any'], /Found --order any, expected Of double pruning/],
+    [
+      ['prune', 'a', '--method', 'channel', '--allocation', 'fair'],
+      /Found --allocation fair, expected Where channels are removed/,
+    ],
+    [['prune', 'a', '--method', 'double', '--order', 'any'], /Found --order any, expected Of double pruning/],
     [['prune', 'a', '--shape', 'x=1,0'], /Found --shape x=1,0/],
     [
       ['prune', 'a', '--multiple', '5'],
@@ -187,12 +195,34 @@ describe('wrong words', () => {
     [['prune', 'a', '--method', 'magic'], /Found --method magic, expected basis/],
     [['prune', 'a', '--initial', 'zero'], /Found --initial zero, expected Weights that training starts with/],
     [['prune', 'a', '--crop', '1.5'], /Found --crop 1.5, expected a whole number from 0/],
+    [['prune', 'a', '--crop', '5000'], /Found --crop 5000, expected Pixels by which .* at most 1024/],
+    [['prune', 'a', '--distill', '--loss', 'guess'], /Found --loss guess, expected auto/],
+    [['prune', 'a', '--keep', '0.1'], /Found --keep with the method basis, expected --method gsm\./],
+    [
+      ['prune', 'a', '--method', 'fine-tune', '--target', 'macs=0.5'],
+      /expected --method basis, channel, double or resrep/,
+    ],
+    [
+      ['prune', 'a', '--method', 'gsm', '--no-refit'],
+      /Found --no-refit with the method gsm, expected --method basis or/,
+    ],
+    [['prune', 'a', '--method', 'basis', '--preset', 'gsm-lenet'], /Found --preset gsm-lenet with the method basis/],
     [['prune', 'a', '--limit', '5'], /Found no --data, expected Dataset/],
     [['prune'], /Found no model/],
   ];
   it.each(wrong)('%j are a usage error', async (words, message) => {
     const settings = async () => loadSettings(parsed(...words));
     await expect(settings()).rejects.toMatchObject({ code: 'bad-usage', message: expect.stringMatching(message) });
+  });
+
+  it('are an option of another method than the recipe’s', async () => {
+    const recipe = { version: 1, model: { path: 'm.onnx' }, method: 'channel' };
+    const file = temporaryFile(JSON.stringify(recipe), 'a.prune.json');
+    expect((await settingsFrom('--recipe', file, '--allocation', 'uniform')).channel.allocation).toBe('uniform');
+    await expect(settingsFrom('--recipe', file, '--finish', 'recombined')).rejects.toMatchObject({
+      code: 'bad-usage',
+      message: expect.stringContaining('Found --finish with the method channel'),
+    });
   });
 
   it('in a recipe are the recipe’s', async () => {

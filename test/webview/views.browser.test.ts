@@ -235,7 +235,7 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
 
   test('a preset fills in the options and the training', async () => {
     const page = await open({ view: 'panel', scenario: 'sparse', height: 1700 });
-    await page.locator('#preset').selectOption('lenet');
+    await page.locator('#preset').selectOption('gsm-lenet');
     const [change] = await requests(page, 'change');
     expect(JSON.stringify(change)).toContain('"epochs":280');
     await page.screenshot({ path: path.join(screenshots, 'sparse-panel.png') });
