@@ -8,13 +8,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { RecipeInput } from '../src/protocol/recipe';
-import {
-  explorerContextMenu,
-  launchBrowser,
-  openWorkbench,
-  runCommand,
-  webviewFrame,
-} from '../test/harness/workbench';
+import { explorerContextMenu, launchBrowser, openWorkbench, runCommand, webviewFrame } from '../test/harness/workbench';
 import { root } from './paths.mjs';
 import { startServer } from './server.mjs';
 
