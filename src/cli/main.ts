@@ -6,13 +6,13 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { textFile, writeFiles } from '../atomic';
 import { checkOutput } from '../engine/save';
 import { createService, type Service } from '../engine/service';
-import { stagesOf } from '../engine/stages';
 import { badUsage, cancelled, errorInfo, outputNeeded, trainingStopped, UserError } from '../errors';
-import { writeFiles } from '../formats/atomic';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
+import { stagesOf } from '../protocol/runFolder';
 import { recipeText } from '../recipe/file';
 import { type Arguments, commands, helpText, parseArguments, parseCount, parseDevice, parseShapes } from './args';
 import { progressReporter } from './progress';
@@ -99,8 +99,8 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
     });
     const saved = await service.handlers.save({ run, settings, folder, output, overwrite }, context);
     if (saveRecipe) {
-      const text = Buffer.from(await recipeText(path.resolve(saveRecipe), model, settings));
-      writeFiles([{ path: path.resolve(saveRecipe), write: (sink) => sink(text) }], { overwrite });
+      const file = path.resolve(saveRecipe);
+      writeFiles([textFile(file, await recipeText(file, model, settings))], { overwrite });
     }
     const { before, after, layers, verification, seconds, speedup, speedupNote, warnings, device } = run;
     print(runText(run, saved), {

@@ -10,6 +10,7 @@ import type { AccuracyFacts } from '../protocol/facts';
 import type { BeforeAfter, RunResult } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
+import { CANDIDATE_PREFIX, CHECKPOINT_NAME, stagesOf } from '../protocol/runFolder';
 import type { DeviceId } from '../runtime/session';
 import { searchesAccuracy } from '../settings/rounds';
 import type { Tensor } from '../tensor/tensor';
@@ -21,7 +22,7 @@ import { measuredSettings } from './measuredTarget';
 import { fileStamp, type OpenedModel } from './models';
 import { pruneInRounds } from './rounds';
 import { identityOf, learnsAnew, type RunRequest, type RunTools, type Scene, trainingOf, within } from './scene';
-import { Stages, stagesOf } from './stages';
+import { Stages } from './stages';
 import { timeBoth } from './timing';
 import { withNewClassifier } from './transfer';
 import { noiseInputs, verifyCandidate } from './verify';
@@ -49,7 +50,7 @@ const SHARES_WITH_TRAINING = {
 export async function runPrune(request: RunRequest, tools: RunTools, context: RequestContext): Promise<RunResult> {
   const { storage } = request;
   const started = performance.now();
-  const id = `run-${Date.now().toString(36)}-${process.pid.toString(36)}`;
+  const id = `${CANDIDATE_PREFIX}${Date.now().toString(36)}-${process.pid.toString(36)}`;
   const folder = path.join(storage, id);
   const device = await deviceOf(request.settings.device);
   const opened = await tools.models.withShapes(request.path, request.settings.shapes);
@@ -57,7 +58,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
   const needsImages = training !== null || request.settings.transfer !== undefined;
   if (needsImages && !request.settings.data) throw dataNeeded({ what: 'training' });
   const shares = needsImages ? SHARES_WITH_TRAINING : SHARES;
-  const checkpoint = request.checkpoint ?? path.join(storage, 'training.checkpoint');
+  const checkpoint = request.checkpoint ?? path.join(storage, CHECKPOINT_NAME);
   const identity = identityOf(request, opened.stamp);
   const stages = new Stages(stagesOf(checkpoint), identity, request.resume ?? false);
   let inputs: Inputs | null = null;

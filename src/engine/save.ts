@@ -1,9 +1,9 @@
 /** Saving a run: the candidate and its recipe are written to their place, atomically, never over the source. */
 import { accessSync, constants, existsSync, realpathSync } from 'node:fs';
 import path from 'node:path';
+import { textFile, writeFailure, writeFiles } from '../atomic';
 import { outputExists, outputIsSource } from '../errors';
 import { openModel } from '../formats';
-import { writeFailure, writeFiles } from '../formats/atomic';
 import { writeOnnx } from '../formats/onnx/write';
 import type { RunResult } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
@@ -49,8 +49,8 @@ export async function saveRun({
   } finally {
     candidate.close();
   }
-  const text = Buffer.from(await recipeText(recipe, run.model, settings, { folder, results: resultsOf(run) }));
-  writeFiles([{ path: recipe, write: (sink) => sink(text) }], { overwrite });
+  const text = await recipeText(recipe, run.model, settings, { folder, results: resultsOf(run) });
+  writeFiles([textFile(recipe, text)], { overwrite });
   return { model: output, recipe };
 }
 

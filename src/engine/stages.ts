@@ -5,20 +5,18 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { textFile, writeFiles } from '../atomic';
 import { checkpointDiffers } from '../errors';
-import { writeFiles } from '../formats/atomic';
 import type { Model } from '../formats/model';
 import { writeOnnx } from '../formats/onnx/write';
 import type { Graph } from '../graph/graph';
+import { STAGES_MARK } from '../protocol/runFolder';
 
 export interface FinishedStage<Report> {
   /** Where its model lies. */
   readonly path: string;
   readonly report: Report;
 }
-
-/** Where the stages of a run lie, beside its checkpoint. */
-export const stagesOf = (checkpoint: string): string => `${checkpoint}.stages`;
 
 export class Stages {
   /**
@@ -56,14 +54,9 @@ export class Stages {
     mkdirSync(this.folder, { recursive: true });
     const file = this.file(name, '.onnx');
     writeOnnx(model, graph, file, { overwrite: true });
-    const text = (value: string) => (sink: (bytes: Uint8Array) => void) => sink(Buffer.from(value));
-    writeFiles(
-      [
-        { path: this.file(name, '.json'), write: text(JSON.stringify(report)) },
-        { path: this.mark, write: text(this.fingerprint) },
-      ],
-      { overwrite: true },
-    );
+    writeFiles([textFile(this.file(name, '.json'), JSON.stringify(report)), textFile(this.mark, this.fingerprint)], {
+      overwrite: true,
+    });
     return { path: file, report };
   }
 
@@ -72,7 +65,7 @@ export class Stages {
   }
 
   private get mark(): string {
-    return path.join(this.folder, 'run');
+    return path.join(this.folder, STAGES_MARK);
   }
 
   private file(name: string, extension: string): string {

@@ -1,8 +1,8 @@
 /** Writing things where the user wants them: pruned models, recipes, charts. Nothing is replaced without asking. */
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as vscode from 'vscode';
+import { textFile, writeFiles } from '../atomic';
 import { nothingToSave, outputExists, UserError } from '../errors';
 import type { ViewMethods } from '../protocol/view';
 import { prunedPath, recipeText } from '../recipe/file';
@@ -43,7 +43,10 @@ export async function savePruned(
 }
 
 /** @returns the recipe file; undefined when the user changed their mind */
-export async function exportRecipe(session: Session, { output, overwrite }: SaveOptions): Promise<string | undefined> {
+export async function exportRecipe(
+  session: Session,
+  { output, overwrite = false }: SaveOptions,
+): Promise<string | undefined> {
   if (output && existsSync(output) && !overwrite) throw outputExists({ path: output });
   const { dir, name } = path.parse(session.path);
   const file =
@@ -56,7 +59,9 @@ export async function exportRecipe(session: Session, { output, overwrite }: Save
       })
     )?.fsPath;
   if (!file) return undefined;
-  await writeFile(file, await recipeText(file, session.path, session.settings));
+  const text = await recipeText(file, session.path, session.settings);
+  // The dialog has asked.
+  writeFiles([textFile(file, text)], { overwrite: overwrite || output === undefined });
   return file;
 }
 

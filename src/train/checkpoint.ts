@@ -3,8 +3,8 @@
  * magic word, the length of a JSON header, the header, then the vectors as little-endian float32.
  */
 import { readFile } from 'node:fs/promises';
+import { type Sink, writeFiles } from '../atomic';
 import { checkpointInvalid } from '../errors';
-import { writeFiles } from '../formats/atomic';
 import type { ProgramState } from './program';
 
 /** Where in the data a run is; random choices follow from the seed and this alone. */
@@ -59,7 +59,7 @@ export function writeCheckpoint(file: string, { state, ...rest }: Checkpoint): v
   const start = Buffer.alloc(MAGIC.length + 4);
   start.write(MAGIC, 'latin1');
   start.writeUInt32LE(header.length, MAGIC.length);
-  const write = (sink: (bytes: Uint8Array) => void): void => {
+  const write = (sink: Sink): void => {
     sink(start);
     sink(header);
     for (const values of Object.values(state)) {

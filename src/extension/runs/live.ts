@@ -1,9 +1,11 @@
 /** A run that is going on: what it measures is kept as it comes, so that nothing is lost with the window or the engine. */
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { isLeftover } from '../../atomic';
 import type { ErrorInfo } from '../../errors';
 import type { Progress, RunResult } from '../../protocol/plan';
 import type { PruneSettings } from '../../protocol/recipe';
+import { CANDIDATE_PREFIX } from '../../protocol/runFolder';
 import type { TrainingCurve } from '../../protocol/runs';
 import { CurveFile } from './curve';
 import { figuresOf, hasCheckpoint, runFiles, type StoredRun, writeResult } from './record';
@@ -46,9 +48,10 @@ export class LiveRun {
     this.settings = run.settings;
     const files = runFiles(folder);
     this.checkpoint = files.checkpoint;
-    // What an engine that was killed had begun to write.
+    // What a process that was killed had begun to write.
     for (const entry of readdirSync(folder)) {
-      if (entry.startsWith('run-')) rmSync(path.join(folder, entry), { recursive: true, force: true });
+      if (entry.startsWith(CANDIDATE_PREFIX) || isLeftover(entry))
+        rmSync(path.join(folder, entry), { recursive: true, force: true });
     }
     this.curve = new CurveFile(files.curve);
     this.timer = setInterval(() => this.update({}), RECORD_EVERY);

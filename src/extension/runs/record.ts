@@ -3,22 +3,14 @@
  * of its training, and a folder with the candidate. Whatever is read back is checked field by field: the folder may be
  * damaged, from another version, or written by someone else.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import { textFile, writeFiles } from '../../atomic';
 import type { ErrorInfo } from '../../errors';
 import type { LayerAction, RunResult } from '../../protocol/plan';
 import { type PruneSettings, settingsSchema } from '../../protocol/recipe';
+import { CHECKPOINT_NAME, STAGES_MARK, stagesOf } from '../../protocol/runFolder';
 import type { RecordedState } from '../../protocol/runs';
 import { fromText, toText } from '../stored';
 
@@ -165,14 +157,14 @@ export function runFiles(folder: string): Readonly<Record<'record' | 'result' | 
     record: at('run.json'),
     result: at('result.json'),
     curve: at('curve.f64'),
-    checkpoint: at('training.checkpoint'),
+    checkpoint: at(CHECKPOINT_NAME),
   };
 }
 
 /** Whether a training that stopped has left something to go on from: its checkpoint, or a stage of the run before it. */
 export function hasCheckpoint(folder: string): boolean {
   const { checkpoint } = runFiles(folder);
-  return existsSync(checkpoint) || existsSync(path.join(`${checkpoint}.stages`, 'run'));
+  return existsSync(checkpoint) || existsSync(path.join(stagesOf(checkpoint), STAGES_MARK));
 }
 
 /** null when there is none, or none that can be read. */
@@ -182,7 +174,7 @@ export function readRun(folder: string): StoredRun | null {
 }
 
 export function writeRun(folder: string, run: StoredRun): void {
-  writeWhole(runFiles(folder).record, toText(run));
+  writeFiles([textFile(runFiles(folder).record, toText(run))], { overwrite: true });
 }
 
 /** null when there is none, or none that can be read, or one whose candidate lies elsewhere or is gone. */
@@ -193,7 +185,7 @@ export function readResult(folder: string): RunResult | null {
 }
 
 export function writeResult(folder: string, result: RunResult): void {
-  writeWhole(runFiles(folder).result, toText(result));
+  writeFiles([textFile(runFiles(folder).result, toText(result))], { overwrite: true });
 }
 
 export function figuresOf({ before, after, speedup }: RunResult): RunFigures {
@@ -216,22 +208,4 @@ function isFileInside(folder: string, file: string): boolean {
 function readJson(file: string): unknown {
   const size = statSync(file, { throwIfNoEntry: false })?.size;
   return size === undefined || size > LIMIT ? null : fromText(readFileSync(file, 'utf8'));
-}
-
-/** A reader sees the file as it was or as it will be, never half of it. */
-function writeWhole(file: string, content: string): void {
-  const temporary = `${file}.tmp`;
-  try {
-    const descriptor = openSync(temporary, 'w');
-    try {
-      writeFileSync(descriptor, content);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    renameSync(temporary, file);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
 }

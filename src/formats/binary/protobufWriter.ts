@@ -3,10 +3,9 @@
  * once, ranges of files and tensor values stay references until the message is written.
  * Source: https://protobuf.dev/programming-guides/encoding/
  */
+import type { Sink } from '../../atomic';
 import type { Source } from '../source';
 import { wire } from './protobuf';
-
-export type Sink = (bytes: Uint8Array) => void;
 
 /** A payload that is produced when the message is written. */
 export interface Payload {

@@ -2,9 +2,10 @@
  * Lays out the data file of a model that is being written: which tensors go there, and where.
  * Source: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
  */
+
+import type { Sink } from '../../atomic';
 import type { Graph } from '../../graph/graph';
 import type { TensorRef } from '../../tensor/tensor';
-import type { Sink } from '../binary/protobufWriter';
 import { OnnxTensorRef } from './tensor';
 import { type ExternalPlace, type TensorPlacement, tensorPayload } from './tensorMessage';
 

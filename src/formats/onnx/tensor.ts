@@ -3,12 +3,14 @@
  * from any of the forms `TensorProto` has: raw bytes, typed fields (packed or not) and external files.
  * Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, message TensorProto
  */
+
+import type { Sink } from '../../atomic';
 import { externalDataRange, stringTensor, tensorDims, tensorSize, tensorTooLarge, unknownDataType } from '../../errors';
 import { origin } from '../../graph/graph';
 import { byteLength, type DataType, dataTypeOfCode, dataTypes } from '../../tensor/dtype';
 import { bytesOf, dataFromBytes, type Tensor, type TensorRef } from '../../tensor/tensor';
 import { ProtobufReader, wire } from '../binary/protobuf';
-import { copyRange, type Sink } from '../binary/protobufWriter';
+import { copyRange } from '../binary/protobufWriter';
 import type { ReadContext } from './context';
 import { type ExternalFile, openExternal } from './external';
 import { entryField, externalLocation, tensorField } from './fields';

@@ -7,9 +7,9 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { type FileToWrite, writeFailure, writeFiles } from '../../atomic';
 import { cannotWrite, modelTooLarge, outputExists, outputIsSource } from '../../errors';
 import type { Graph } from '../../graph/graph';
-import { type FileToWrite, writeFailure, writeFiles } from '../atomic';
 import { copyRange, MessageWriter } from '../binary/protobufWriter';
 import type { Model } from '../model';
 import { openSource } from '../source';

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { writeFiles } from '../../../src/atomic';
 import { cancelled, errorInfo, runInterrupted, trainingDiverged } from '../../../src/errors';
 import type { LiveRun } from '../../../src/extension/runs/live';
 import { RunStore } from '../../../src/extension/runs/store';
@@ -35,6 +36,17 @@ function begin(store: RunStore): LiveRun {
   const live = store.begin(model, settings);
   stores.push(live);
   return live;
+}
+
+/** The names under which a file is being written. */
+function unfinished(file: string): string[] {
+  let names: string[] = [];
+  const write = () => {
+    names = readdirSync(path.dirname(file)).filter((name) => name.startsWith('.'));
+  };
+  writeFiles([{ path: file, write }], { overwrite: true });
+  writeFileSync(file, 'state');
+  return names;
 }
 
 function trainingStep(step: number, loss = 1): Progress {
@@ -119,6 +131,7 @@ describe('the record of a run', () => {
     for (const step of [1, 2, 3]) live.progress(trainingStep(step));
     writeFileSync(live.checkpoint, 'state');
     mkdirSync(path.join(live.folder, 'run-killed'));
+    for (const name of unfinished(live.checkpoint)) writeFileSync(path.join(live.folder, name), 'half');
     expect(live.fail(errorInfo(cancelled()))).toBe('stopped');
     expect(store.get(live.id)).toMatchObject({
       state: 'stopped',
@@ -129,7 +142,8 @@ describe('the record of a run', () => {
     const again = open().resume(live.id);
     stores.push(again);
     expect(again.settings).toEqual(settings);
-    expect(readdirSync(live.folder)).not.toContain('run-killed');
+    const left = ['curve.f64', 'run.json', 'training.checkpoint'];
+    expect(readdirSync(live.folder).sort()).toEqual(left);
     again.progress(trainingStep(3, 9));
     expect(again.points?.points.map(({ step, loss }) => [step, loss])).toEqual([
       [1, 1],

@@ -5,14 +5,28 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { cannotWrite, outputExists, UserError } from '../errors';
-import type { Sink } from './binary/protobufWriter';
+import { cannotWrite, outputExists, UserError } from './errors';
+
+/** Takes bytes; they may be reused after the call. */
+export type Sink = (bytes: Uint8Array) => void;
 
 export interface FileToWrite {
   readonly path: string;
   /** Passes the content to the sink, piece by piece. A piece may be reused after the call. */
   write(sink: Sink): void;
 }
+
+/** A file of text, as UTF-8. */
+export function textFile(path: string, text: string): FileToWrite {
+  return { path, write: (sink) => sink(Buffer.from(text)) };
+}
+
+/** Whether a file of this name was being written when something ended its process: nobody will finish it. */
+export function isLeftover(name: string): boolean {
+  return name.startsWith(TEMPORARY);
+}
+
+const TEMPORARY = '.espalier-';
 
 /** Small pieces are collected, so that each write to the disk is worth it. */
 const BUFFER = 1024 * 1024;
@@ -52,7 +66,7 @@ export function writeFiles(files: readonly FileToWrite[], { overwrite }: { overw
 
 function temporaryName(file: string): string {
   // Short: a name that is just within the limit of the file system must still work.
-  return path.join(path.dirname(file), `.espalier-${randomBytes(8).toString('hex')}.tmp`);
+  return path.join(path.dirname(file), `${TEMPORARY}${randomBytes(8).toString('hex')}.tmp`);
 }
 
 function writeOne(temporary: string, file: FileToWrite): number {
