@@ -900,6 +900,7 @@ const SHOWN_REASONS = 3;
  * @param masked step by which the last row should be masked, perhaps after the end
  * @param epochs that would be enough; null when none are
  * @param lambda of masked rows that would be enough; null when none is
+ * @param faster whether masking all rows at once would be enough
  */
 export function resRepTooShort({
   reach,
@@ -908,6 +909,7 @@ export function resRepTooShort({
   masked,
   epochs,
   lambda,
+  faster,
 }: {
   reach: number;
   needed: number;
@@ -915,11 +917,12 @@ export function resRepTooShort({
   masked: number;
   epochs: number | null;
   lambda: number | null;
+  faster: boolean;
 }): UserError {
   const ways = [
     ...(epochs === null ? [] : [`train for ${epochs} epochs`]),
-    'mask more rows at a time (resrep.rowsPerRefresh)',
-    ...(lambda === null ? [] : [`set resrep.maskedLambda to ${lambda.toPrecision(2)} or more`]),
+    ...(faster ? ['mask more rows at a time (resrep.rowsPerRefresh)'] : []),
+    ...(lambda === null ? [] : [`set resrep.maskedLambda to ${lambda} or more`]),
     'take the schedule short, which fits itself to the number of steps',
   ].join(', or ');
   return new UserError(

@@ -28,6 +28,7 @@ import { againstLoss } from './outsideLoss';
 import { type Finished, finish } from './resrepFinish';
 import { type Pruned, type Round, type TrainingRound, trainingRequest } from './round';
 import { type Scene, within } from './scene';
+import { roundedBy } from './suggested';
 import { joinedTraining, trainPruned } from './train';
 import { stepsPerEpoch } from './trainingData';
 import { scheduleOf } from './trainingOptions';
@@ -189,8 +190,8 @@ export function compactionWork(
   const sizes = compaction.groups.map(({ group }) => group.channels);
   const least = compaction.groups.map(({ least: fewest }) => fewest);
   const even = evenRows(counter, { least, target, multiple: settings.multiple }, sizes);
-  const scheduled = (other: TrainingRun): CompactionSchedule =>
-    compactionSchedule(resrep, { ...other, rows: Math.max(1, even.count) });
+  const scheduled: Scheduled = (other, rows = Math.max(1, even.count)) =>
+    compactionSchedule(resrep, { ...other, rows });
   const schedule = scheduled(run);
   const tooShort = schedule.reach < NEEDED_REACH ? tooShortFor(schedule, run, scheduled) : null;
   const rows = compaction.places.flatMap(({ rows: owners }) => owners);
@@ -241,10 +242,13 @@ async function sameAsCompacted(
   return check;
 }
 
+/** The schedule for a run that masks so many rows. */
+type Scheduled = (run: TrainingRun, rows?: number) => CompactionSchedule;
+
 function tooShortFor(
   { reach, expectedEnd, maskedLambda }: CompactionSchedule,
   run: TrainingRun,
-  scheduled: (run: TrainingRun) => CompactionSchedule,
+  scheduled: Scheduled,
 ): UserError {
   const lambda = reach > 0 ? (maskedLambda * NEEDED_REACH) / reach : MOST.lambda;
   return resRepTooShort({
@@ -252,21 +256,27 @@ function tooShortFor(
     needed: NEEDED_REACH,
     steps: run.steps,
     masked: expectedEnd,
-    epochs: enoughEpochs(run.epochs, (epochs) => scheduled(run.of(epochs)).reach >= NEEDED_REACH),
-    lambda: lambda < MOST.lambda ? lambda : null,
+    epochs: enoughEpochs(run, (epochs) => scheduled(run.of(epochs)).reach >= NEEDED_REACH),
+    // A single row takes a single refresh.
+    faster: scheduled(run, 1).reach >= NEEDED_REACH,
+    lambda: lambda < MOST.lambda ? roundedBy(Math.ceil, lambda) : null,
   });
 }
 
-/** Of a recipe. */
-const MOST = { epochs: 10_000, lambda: 10 };
+/** Of a recipe; and no hint is worth looking at longer trainings. */
+const MOST = { epochs: 10_000, steps: 5_000_000, lambda: 10 };
 
 /** The fewest epochs that are enough, when more are never worse; null when none are. */
-function enoughEpochs(few: number, isEnough: (epochs: number) => boolean): number | null {
-  let low = few;
-  let high = few;
+function enoughEpochs(
+  { epochs, stepsPerEpoch: perEpoch }: TrainingRun,
+  isEnough: (epochs: number) => boolean,
+): number | null {
+  const most = Math.min(MOST.epochs, Math.floor(MOST.steps / perEpoch));
+  let low = epochs;
+  let high = epochs;
   while (!isEnough(high)) {
-    if (high === MOST.epochs) return null;
-    [low, high] = [high, Math.min(MOST.epochs, 2 * high)];
+    if (high >= most) return null;
+    [low, high] = [high, Math.min(most, 2 * high)];
   }
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);

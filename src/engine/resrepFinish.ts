@@ -7,7 +7,6 @@ import type { Check, CompactionReport, Projection } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { Compaction } from '../prune/compaction/places';
 import type { RemoveChannelsCut } from '../prune/plan';
-import { shortfallOf } from '../prune/target';
 import { removeChannels } from '../surgery/channels';
 import { foldCompactors } from '../surgery/foldCompactors';
 import { type Tensor, toFloat32 } from '../tensor/tensor';
@@ -124,5 +123,8 @@ function chosenToGo(
 
 function shortfallAfter({ before, after }: Projection, { target }: PruneSettings): Projection['shortfall'] {
   const share = (after.macs ?? 0) / (before.macs || 1);
-  return share > target.value + 1e-9 ? shortfallOf(target.value, share) : null;
+  const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
+  return share > target.value + 1e-9
+    ? `The target of ${percent(target.value)} was not met: the rows that vanished leave ${percent(share)} of the multiply-accumulates.`
+    : null;
 }

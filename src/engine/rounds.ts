@@ -97,8 +97,11 @@ export function together(
   );
   const [training, ...later] = reports.flatMap(({ training }) => training ?? []);
   const total = base.facts.totals[kind];
+  // A round's own target is a share of what the round before it left.
   const shortfall =
-    projection.shortfall && total ? shortfallOf(share, (projection.after[kind] ?? 0) / total) : projection.shortfall;
+    projection.shortfall && total && reports.length > 1
+      ? shortfallOf(share, (projection.after[kind] ?? 0) / total)
+      : projection.shortfall;
   return {
     ...last,
     projection: { ...projection, shortfall },

@@ -9,6 +9,7 @@ import type { Check, LayerSparsity, SparsityReport } from '../protocol/plan';
 import type { GsmOptions, PruneSettings, TrainingSettings } from '../protocol/recipe';
 import { matchAny, matchOverrides } from '../prune/match';
 import { decayExponent, ENOUGH_DECAY, type Masked, type SparseMomentum } from '../train/sparseMomentum';
+import { roundedBy } from './suggested';
 import { scheduleOf } from './trainingOptions';
 
 /** The rule that the settings ask for. @param layers of the model that is trained */
@@ -71,12 +72,6 @@ const MOST = { epochs: 10_000, momentum: 0.999, weightDecay: 0.2 };
 const sizeAfter = (exponent: number): string => `${Number((100 * Math.exp(-exponent)).toPrecision(2))} %`;
 
 const real = (exponent: number): string => (exponent < 0.05 ? exponent.toPrecision(1) : exponent.toFixed(1));
-
-/** To two digits, in the direction that is still enough. */
-function roundedBy(round: (value: number) => number, value: number): number {
-  const unit = 10 ** (Math.floor(Math.log10(value)) - 1);
-  return Number((round(value / unit) * unit).toPrecision(2));
-}
 
 /** What became zero, from the graph as it will be written: plain data, which goes to another process. */
 export function sparsityReport(

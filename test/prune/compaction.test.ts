@@ -7,7 +7,7 @@ import { resRepOptionsSchema } from '../../src/protocol/recipe';
 import { removalOf } from '../../src/prune/channels';
 import { costModel } from '../../src/prune/channelsCost';
 import type { PlaceOptions } from '../../src/prune/compaction/places';
-import { compactionSchedule, NEEDED_REACH, reachOf } from '../../src/prune/compaction/schedule';
+import { compactionSchedule, NEEDED_REACH, reachFrom, reachOf } from '../../src/prune/compaction/schedule';
 import { evenRows, selectRows } from '../../src/prune/compaction/select';
 import { WidthCounter } from '../../src/prune/compaction/widths';
 import { mobileNet1, mobileNet2 } from '../support/architectures/mobile';
@@ -285,6 +285,7 @@ describe('the schedule', () => {
         fall += run.rate(t) * speed;
       }
       expect(reach[start]).toBeCloseTo(fall, 10);
+      expect(reachFrom(run, start)).toBe(reach[start]);
     }
   });
 

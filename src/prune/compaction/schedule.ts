@@ -60,7 +60,7 @@ export function compactionSchedule(options: ResRepOptions, run: ScheduledRun): C
   const refreshes = Math.max(1, Math.ceil(run.rows / rowsPerRefresh));
   const expectedEnd = warmupSteps + (refreshes - 1) * interval;
   const lambda = options.lambda ?? (isShort ? SHORT_LAMBDA : PUBLISHED.lambda);
-  const perLambda = reachOf({ ...run, lambda: 1, momentum })[Math.min(expectedEnd, run.steps)];
+  const perLambda = reachFrom({ ...run, lambda: 1, momentum }, Math.min(expectedEnd, run.steps));
   const scaled = isShort && options.lambda === undefined && perLambda > 0 ? SHORT_REACH / perLambda : lambda;
   const maskedLambda = options.maskedLambda ?? Math.max(lambda, scaled);
   return {
@@ -75,22 +75,35 @@ export function compactionSchedule(options: ResRepOptions, run: ScheduledRun): C
   };
 }
 
+type FallingRun = Pick<ScheduledRun, 'steps' | 'rate'> & { readonly lambda: number; readonly momentum: number };
+
 /**
- * How far a row falls that is masked at a step, for every step and the end: Σ rate·λ·(1 − momentumᵏ)/(1 − momentum) over
- * the steps that are left, as momentum takes k of them to build up.
+ * How far a row falls that is masked at a step: Σ rate·λ·(1 − momentumᵏ)/(1 − momentum) over the steps that are left, as
+ * momentum takes k of them to build up.
+ *
+ * @param note is told the same of every step from there to the end, the last first
  */
-export function reachOf({
-  steps,
-  rate,
-  lambda,
-  momentum,
-}: Pick<ScheduledRun, 'steps' | 'rate'> & { lambda: number; momentum: number }): Float64Array {
-  const reach = new Float64Array(steps + 1);
-  let [whole, missing] = [0, 0];
-  for (let t = steps - 1; t >= 0; t--) {
-    whole += rate(t);
-    missing = momentum * (missing + rate(t));
-    reach[t] = (lambda * (whole - missing)) / (1 - momentum);
+export function reachFrom(
+  { steps, rate, lambda, momentum }: FallingRun,
+  from: number,
+  note?: (step: number, reach: number) => void,
+): number {
+  let [whole, missing, reach] = [0, 0, 0];
+  for (let t = steps - 1; t >= from; t--) {
+    const now = rate(t);
+    whole += now;
+    missing = momentum * (missing + now);
+    reach = (lambda * (whole - missing)) / (1 - momentum);
+    note?.(t, reach);
   }
   return reach;
+}
+
+/** How far a row falls that is masked at a step, for every step and the end. */
+export function reachOf(run: FallingRun): Float64Array {
+  const all = new Float64Array(run.steps + 1);
+  reachFrom(run, 0, (step, reach) => {
+    all[step] = reach;
+  });
+  return all;
 }
