@@ -76,9 +76,9 @@ export function foldCompactors(
   return withoutDeadWeights(edited, graph);
 }
 
-function biasOf({ node, bias }: Layer, tensors: ReadonlyMap<string, Tensor>): Float64Array {
-  const trained = tensors.get(node.inputs[2]);
-  return toFloat64(trained ?? (bias as NonNullable<Layer['bias']>).ref.read());
+function biasOf({ bias }: Layer, tensors: ReadonlyMap<string, Tensor>): Float64Array {
+  const { ref } = bias as NonNullable<Layer['bias']>;
+  return toFloat64(tensors.get(ref.name) ?? ref.read());
 }
 
 /** What a normalization does to each channel: y = scale·x + shift. */

@@ -147,6 +147,25 @@ describe('folding', () => {
     expect([...found]).toEqual([...toFloat64(bias)].map((b) => expect.closeTo(2 * b, 5)));
   });
 
+  test('uses what training made of a bias that a layer reads through an Identity', async () => {
+    const net = new Net();
+    const x = net.input('x', ['N', 3, 6, 6]);
+    const bias = net.op('Identity', [net.random('stored.bias', [8])]);
+    const a = net.op('Conv', [x, net.random('a.weight', [8, 3, 1, 1]), bias], {}, 8);
+    net.output('y', net.conv('b', net.relu(a), 4));
+    const site = await siteOf(net.graph());
+    const identity = Float64Array.from({ length: 64 }, (_, i) => Number(i % 9 === 0));
+    const trained = randomTensor([8], 5);
+    const { nodes, initializers } = foldCompactors(
+      site.groups.wiring,
+      new Map([['a', identity]]),
+      new Map([['stored.bias', trained]]),
+      8,
+    );
+    const name = nodes.find(({ opType }) => opType === 'Conv')?.inputs[2] ?? '';
+    expect([...toFloat64((initializers.get(name) as TensorRef).read())]).toEqual([...toFloat64(trained)]);
+  });
+
   test('knows dense layers either way round, and lists new biases where old files list them', async () => {
     const net = new Net();
     const x = net.op('Flatten', [net.input('x', ['N', 3, 2, 2])]);
