@@ -651,15 +651,18 @@ export function layerUnknown({ layer, path }: { layer: string; path: string }): 
   return new UserError(
     'layer-unknown',
     `${path} has no layer '${layer}'.`,
-    'List the layers with: espalier inspect <model>',
+    'The names of the layers are in the model editor, and in what espalier inspect prints.',
   );
 }
 
-export function dataNeeded({ what }: { what: string }): UserError {
+/** @param instead what to choose to do without images; absent where nothing does */
+export function dataNeeded({ what, instead }: { what: string; instead?: string }): UserError {
   return new UserError(
     'data-needed',
     `No dataset was given, but ${what} needs images.`,
-    'Choose a dataset (labels are optional), or the basis of the weights.',
+    instead
+      ? `Choose a dataset (labels are optional), or ${instead}.`
+      : 'Choose a dataset; labels are needed only where something learns from them.',
   );
 }
 
@@ -780,7 +783,7 @@ export function trainingNeeded({ method }: { method: string }): UserError {
   return new UserError(
     'training-needed',
     `The method ${method} prunes by training, but no training was asked for.`,
-    'Set the number of epochs (--epochs), and give images with labels.',
+    'Set the epochs of the training to 1 or more, and choose images with labels.',
   );
 }
 
@@ -803,12 +806,18 @@ export function ticketDiffers({
   );
 }
 
-export function labelsNeeded({ path }: { path: string }): UserError {
-  return new UserError(
-    'labels-needed',
-    `${path} has no labels, but the loss uses them.`,
-    'Learn from the original model instead (--distill), which needs no labels, or choose labelled data.',
-  );
+const LABEL_USES = {
+  loss: {
+    what: 'the loss uses them',
+    instead: 'learn from the original model (loss: distill), which needs none',
+  },
+  classifier: { what: 'a new classifier learns from them', instead: 'keep the classifier that the model has' },
+  drop: { what: 'the accuracy that the target speaks of is measured with them', instead: 'another target' },
+} as const;
+
+export function labelsNeeded({ path, use }: { path: string; use: keyof typeof LABEL_USES }): UserError {
+  const { what, instead } = LABEL_USES[use];
+  return new UserError('labels-needed', `${path} has no labels, but ${what}.`, `Choose labelled data, or ${instead}.`);
 }
 
 export function mixNeedsOriginal(): UserError {
@@ -856,7 +865,7 @@ export function featureLayersUnknown({ globs }: { globs: readonly string[] }): U
   return new UserError(
     'feature-layers-unknown',
     `No layer matches ${globs.map((glob) => `'${glob}'`).join(', ')} in "featureLayers".`,
-    'List the layers with: espalier inspect <model>',
+    'The names of the layers are in the model editor, and in what espalier inspect prints.',
   );
 }
 

@@ -64,7 +64,8 @@ export function planOfChannels(
   const { statistics = null, sensitivity = null } = known ?? {};
   const { criterion: asked } = settings.channel;
   const criterion = asked === 'auto' ? (known?.criterion ?? 'l2') : asked;
-  if (isMeasuredOnImages(criterion) && !statistics) throw dataNeeded({ what: `the criterion ${criterion}` });
+  if (isMeasuredOnImages(criterion) && !statistics)
+    throw dataNeeded({ what: `the criterion ${criterion}`, instead: 'a criterion of the weights, such as l2' });
   const source = {
     wiring: groups.wiring,
     layers: new Map(opened.layers.map((layer) => [layer.name, layer])),

@@ -1,5 +1,5 @@
 /** The search for the largest cut that a target of accuracy allows. */
-import { labelsNeeded } from '../errors';
+import { dataNeeded, labelsNeeded } from '../errors';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { HALVINGS, roundsOf } from '../settings/rounds';
@@ -27,11 +27,12 @@ interface Limit {
  * The smallest model whose accuracy, after training, is at most so many points below the unpruned one's. In one round:
  * by halving the range of shares, every trial from the unpruned model. In several: step by step from the last good
  * model, until one falls below the limit.
- * @throws UserError `labels-needed`
+ * @throws UserError `data-needed`, `labels-needed`
  */
 export async function pruneToDrop(scene: Scene, context: RequestContext): Promise<Pruned> {
   const { settings, base, evaluation } = scene;
-  if (!evaluation?.dataset.labelled) throw labelsNeeded({ path: evaluation?.dataset.path ?? 'The dataset' });
+  if (!evaluation) throw dataNeeded({ what: 'a target of accuracy', instead: 'another target' });
+  if (!evaluation.dataset.labelled) throw labelsNeeded({ path: evaluation.dataset.path, use: 'drop' });
   const accuracy = async (graph: Pruned['decomposed']['graph']): Promise<number> =>
     (await accuracyOf(graph, scene, evaluation, quiet(context), SEARCH_IMAGES)) as number;
   const whole = await accuracy(base.model.graph);

@@ -122,8 +122,9 @@ async function basisSurgery(
   const { inputs, session, tools } = scene;
   const request = learningRequest(scene, from, settings);
   const wanted = wantsImages(settings);
-  if (wanted && !settings.data) throw dataNeeded({ what: 'the activation basis' });
-  if (!wanted && isMeasured(settings.basis.score)) throw dataNeeded({ what: `the score ${settings.basis.score}` });
+  if (wanted && !settings.data) throw dataNeeded({ what: 'the activation basis', instead: 'the basis of the weights' });
+  if (!wanted && isMeasured(settings.basis.score))
+    throw dataNeeded({ what: `the score ${settings.basis.score}`, instead: 'a score of the energy' });
   const calibration = wanted ? await tools.calibration(request, within(context, shares.calibrate)) : null;
   const { plan, projection } = projectPlan(from, settings, calibration, await tools.weightEnergies(from, settings));
   const decomposed = await decompose(

@@ -47,7 +47,7 @@ const STATISTICS_IMAGES = 2000;
 export async function prepare(request: ProgramRequest, signal: AbortSignal): Promise<PreparedModel> {
   const { opened, decomposed, settings, inputs, session } = request;
   const { training } = settings;
-  if (usesLabels(settings) && !inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path });
+  if (usesLabels(settings) && !inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path, use: 'loss' });
   if (usesLabels(settings) && training.augment.mix) throw mixNeedsOriginal();
   const { metadata } = opened.model;
   const batchNorm = batchNormOf(training);

@@ -56,7 +56,7 @@ export function newClassifier(
   { base, settings, inputs }: Pick<Scene, 'base' | 'settings'> & { readonly inputs: Inputs },
   transfer: TransferSettings,
 ): Decomposed {
-  if (!inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path });
+  if (!inputs.dataset.labelled) throw labelsNeeded({ path: inputs.dataset.path, use: 'classifier' });
   const classes = transfer.classes ?? inputs.facts.classes.length;
   if (classes < 2) throw classesUnknown({ path: inputs.dataset.path });
   const { graph } = withNewHead(base.model.graph, { classes, seed: settings.seed, path: base.model.path });

@@ -148,7 +148,10 @@ describe('criteria', () => {
   });
 
   it.each(['taylor', 'fisher', 'activation', 'lasso'] as const)('%s looks at images', async (criterion) => {
-    await expect(run('trained', { channel: { criterion } })).rejects.toMatchObject({ code: 'data-needed' });
+    await expect(run('trained', { channel: { criterion } })).rejects.toMatchObject({
+      code: 'data-needed',
+      hint: expect.stringContaining('a criterion of the weights'),
+    });
     const entries: Entries = { data, channel: { criterion } };
     const result = await run('trained', entries);
     expectProved(result);

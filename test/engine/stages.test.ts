@@ -139,7 +139,10 @@ describe('with a new classifier', () => {
   test('needs labels', async () => {
     await put(runs.folder, 'plain/images.idx3-ubyte', readFileSync(path.join(runs.folder, 'train-images-idx3-ubyte')));
     const data = { path: 'plain/images.idx3-ubyte' };
-    await expect(run({ with: { data, transfer: {} } })).rejects.toMatchObject({ code: 'labels-needed' });
+    await expect(run({ with: { data, transfer: {} } })).rejects.toMatchObject({
+      code: 'labels-needed',
+      hint: expect.stringContaining('keep the classifier'),
+    });
   });
 });
 
@@ -185,9 +188,12 @@ describe('to an accuracy', () => {
   test('needs labels', async () => {
     await put(runs.folder, 'plain/images.idx3-ubyte', readFileSync(path.join(runs.folder, 'train-images-idx3-ubyte')));
     const data = { path: 'plain/images.idx3-ubyte' };
-    await expect(run({ with: { data, target: { kind: 'drop', value: 1 } } })).rejects.toMatchObject({
+    const target = { kind: 'drop', value: 1 } as const;
+    await expect(run({ with: { data, target } })).rejects.toMatchObject({
       code: 'labels-needed',
+      hint: 'Choose labelled data, or another target.',
     });
+    await expect(run({ with: { data: undefined, target } })).rejects.toMatchObject({ code: 'data-needed' });
   });
 });
 
@@ -206,7 +212,10 @@ describe('to a latency', () => {
 });
 
 test.each(['taylor-per-mac', 'fisher-per-mac'] as const)('scores by %s need images', async (score) => {
-  await expect(run({ with: { data: undefined, basis: { score } } })).rejects.toMatchObject({ code: 'data-needed' });
+  await expect(run({ with: { data: undefined, basis: { score } } })).rejects.toMatchObject({
+    code: 'data-needed',
+    hint: expect.stringContaining('a score of the energy'),
+  });
   const result = await run({ with: { basis: { score } } });
   expect(result.verification.every(({ passed }) => passed)).toBe(true);
 });

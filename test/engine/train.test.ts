@@ -146,7 +146,10 @@ describe('is refused', () => {
   test('with labels asked for and none there', async () => {
     await put(runs.folder, 'plain/images.idx3-ubyte', readFileSync(path.join(runs.folder, 'train-images-idx3-ubyte')));
     settings = { ...settings, data: { path: 'plain/images.idx3-ubyte' } };
-    await expect(run({ training: { epochs: 1, loss: 'labels' } })).rejects.toMatchObject({ code: 'labels-needed' });
+    await expect(run({ training: { epochs: 1, loss: 'labels' } })).rejects.toMatchObject({
+      code: 'labels-needed',
+      hint: expect.stringContaining('loss: distill'),
+    });
     expect(readdirSync(path.join(runs.folder, 'storage'))).toEqual([]);
   });
 
@@ -157,7 +160,10 @@ describe('is refused', () => {
 
   test('without any images', async () => {
     settings = { ...settings, data: undefined };
-    await expect(run({ training: { epochs: 1 } })).rejects.toMatchObject({ code: 'data-needed' });
+    await expect(run({ training: { epochs: 1 } })).rejects.toMatchObject({
+      code: 'data-needed',
+      hint: expect.not.stringContaining('basis'),
+    });
   });
 
   test('to go on from nothing', async () => {
