@@ -1,11 +1,11 @@
 // Builds what runs: dist/ is the extension as it ships, out/test/ the tests that run inside VS Code.
 //
 //   node esbuild.mjs                 development build with source maps
-//   node esbuild.mjs --production    what ships: minified, no source maps; a missing entry point is an error
+//   node esbuild.mjs --production    what ships: minified, no source maps
 //   node esbuild.mjs --watch         builds again whenever a file changes
 //   node esbuild.mjs --outdir=DIR    puts the extension somewhere else than dist/
 //   node esbuild.mjs --inputs=FILE   lists the source files that went into it, as a JSON array
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { context } from 'esbuild';
 import { root } from './scripts/paths.mjs';
@@ -48,10 +48,10 @@ const node = {
 /** @type {import('esbuild').BuildOptions[]} */
 const builds = [
   // Names are kept: they appear in logs and in the stacks that users send.
-  { ...node, entryPoints: present(nodeEntries), outdir, minifySyntax: production, minifyWhitespace: production },
+  { ...node, entryPoints: nodeEntries, outdir, minifySyntax: production, minifyWhitespace: production },
   {
     ...common,
-    entryPoints: present(webviewEntries),
+    entryPoints: webviewEntries,
     outdir,
     platform: 'browser',
     format: 'iife',
@@ -81,18 +81,6 @@ if (!production) {
 function option(name) {
   const head = `--${name}=`;
   return process.argv.find((argument) => argument.startsWith(head))?.slice(head.length);
-}
-
-/**
- * The entry points that exist. During development a part may not be written yet; what ships is complete.
- *
- * @param {Record<string, string>} entries
- */
-function present(entries) {
-  const missing = Object.values(entries).filter((file) => !existsSync(path.join(root, file)));
-  if (production && missing.length > 0) throw new Error(`entry points are missing: ${missing.join(', ')}`);
-  for (const file of missing) console.warn(`esbuild: ${file} does not exist, left out`);
-  return Object.fromEntries(Object.entries(entries).filter(([, file]) => !missing.includes(file)));
 }
 
 /** Each test file is a bundle of its own, as Mocha loads them. */

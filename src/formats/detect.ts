@@ -80,7 +80,7 @@ const signatures: readonly { readonly at: number; readonly text: string; readonl
   { at: 0, text: '{', format: json },
 ];
 
-/** How many of a file's first bytes {@link signatureOf} looks at. */
+/** How many of a file's first bytes {@link formatOfContent} looks at. */
 export const SIGNATURE_BYTES = 32;
 
 /** The format that a file's first bytes give away. */

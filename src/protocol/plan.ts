@@ -169,19 +169,20 @@ export interface RunResult {
   readonly warnings: readonly string[];
 }
 
+/** check: what speaks against the settings is said before the work begins. */
 export type RunPhase =
   | 'read'
+  | 'check'
   | 'calibrate'
   | 'decompose'
   | 'refit'
   | 'train'
   | 'write'
-  | 'verify'
   | 'evaluate'
   | 'measure';
 
 export interface Progress {
-  readonly phase: RunPhase | string;
+  readonly phase: RunPhase;
   /** For people: "Refitting layer2.0.conv1". */
   readonly message: string;
   /** 0 to 1 within the whole job; null when unknown. */

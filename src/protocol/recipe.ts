@@ -476,12 +476,9 @@ export type PruneTarget = z.infer<typeof targetSchema>;
 export type LayerOverride = z.infer<typeof layerOverrideSchema>;
 export type TransferSettings = z.infer<typeof transferSchema>;
 export type TrainingSettings = z.infer<typeof trainingSchema>;
-export type ChannelOptions = z.infer<typeof channelOptionsSchema>;
-export type DoubleOptions = z.infer<typeof doubleOptionsSchema>;
 export type GsmOptions = z.infer<typeof gsmOptionsSchema>;
 export type ResRepOptions = z.infer<typeof resRepOptionsSchema>;
 export type GroupOverride = z.infer<typeof groupOverrideSchema>;
-export type BasisOptions = z.infer<typeof basisOptionsSchema>;
 export type PreprocessingInput = z.infer<typeof preprocessingSchema>;
 
 /** The part of a recipe that the editor lets users tweak: everything but the model and the results. */

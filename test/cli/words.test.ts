@@ -5,6 +5,7 @@ import { type Arguments, commands, helpText, parseArguments } from '../../src/cl
 import { progressReporter } from '../../src/cli/progress';
 import { loadSettings } from '../../src/cli/recipe';
 import { bytes, count, inspectText, projectionText, table } from '../../src/cli/text';
+import type { Progress } from '../../src/protocol/plan';
 import { settingsSchema } from '../../src/protocol/recipe';
 import { factsOf } from '../support/graphs';
 import { temporaryFile } from '../support/onnxBuilder';
@@ -311,7 +312,7 @@ describe('progress', () => {
     const stream = { isTTY, columns: 40, write: (text: string) => (written += text) };
     return { ...progressReporter(stream as never), written: () => written };
   }
-  const step = (phase: string, message: string, fraction: number | null) => ({ phase, message, fraction });
+  const step = (phase: Progress['phase'], message: string, fraction: number | null) => ({ phase, message, fraction });
 
   it('is one line for each phase where nobody looks', () => {
     const { report, end, written } = reporter(false);
