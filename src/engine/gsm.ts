@@ -15,7 +15,7 @@ import type { Inputs } from './inputs';
 import { projectPlan } from './projection';
 import { accuracyOf, type Pruned, type Round, startOf, trainingRequest, withGraph } from './round';
 import { type Scene, within } from './scene';
-import { decayOf, sparseRule, sparsityLayers, sparsityReport, sparsityWarnings } from './sparsity';
+import { decayOf, nonZeroWeights, sparseRule, sparsityLayers, sparsityReport, sparsityWarnings } from './sparsity';
 import { keptWeights, masked, ticketWeights } from './ticket';
 import { joinedTraining, type Trained, type TrainingRequest, trainPruned } from './train';
 import { stepsPerEpoch } from './trainingData';
@@ -60,8 +60,11 @@ export async function gsm(scene: Scene, round: Round, context: RequestContext): 
     const whole = { from, projection, decomposed: withGraph(start, graph), reference, checks: [], training };
     if (saved === 'compact') {
       const { removed, ...smaller } = await compact(from, graph, settings.seed);
-      const layers = sparsityLayers(smaller.decomposed.graph, new Set(ranked));
-      return { ...whole, ...smaller, sparsity: { ...sparsity, layers, idleChannels: removed }, warnings };
+      const left = smaller.decomposed.graph;
+      const layers = sparsityLayers(left, new Set(ranked));
+      // Idle channels take weights with them that are not zero.
+      const nonZero = nonZeroWeights(left, new Set(ranked));
+      return { ...whole, ...smaller, sparsity: { ...sparsity, nonZero, layers, idleChannels: removed }, warnings };
     }
     const stored = saved === 'sparse' ? withSparseInitializers(graph, new Set(ranked)) : graph;
     return { ...whole, sparsity, stored, warnings };

@@ -46,6 +46,11 @@ const SHARES_WITH_TRAINING = {
   measure: [0.99, 1],
 } as const;
 
+/** Of the other model whose zeros the run takes over. */
+function ticketStamp({ folder, settings: { method, gsm } }: RunRequest): string[] {
+  return method === 'gsm' && gsm.ticket !== undefined ? [fileStamp(path.resolve(folder, gsm.ticket))] : [];
+}
+
 /** @throws UserError of whatever stands in the way; then nothing but what a resumed run needs is left in `storage` */
 export async function runPrune(request: RunRequest, tools: RunTools, context: RequestContext): Promise<RunResult> {
   const { storage } = request;
@@ -59,7 +64,7 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
   if (needsImages && !request.settings.data) throw dataNeeded({ what: 'training' });
   const shares = needsImages ? SHARES_WITH_TRAINING : SHARES;
   const checkpoint = request.checkpoint ?? path.join(storage, CHECKPOINT_NAME);
-  const identity = identityOf(request, opened.stamp);
+  const identity = identityOf(request, [opened.stamp, ...ticketStamp(request)].join());
   const stages = new Stages(stagesOf(checkpoint), identity, request.resume ?? false);
   let inputs: Inputs | null = null;
   let evaluation: Inputs | null = null;

@@ -97,6 +97,13 @@ export function sparsityLayers(graph: Graph, ranked: ReadonlySet<string>): Layer
   );
 }
 
+/** How many of these weights are not zero; those that layers share count once. @param ranked names of stored tensors */
+export function nonZeroWeights(graph: Graph, ranked: ReadonlySet<string>): number {
+  const layers = findLayers(graph).filter(({ path, weight }) => path.length === 0 && ranked.has(weight.ref.name));
+  const stored = new Map(layers.map((layer) => [layer.weight.ref.name, layer]));
+  return layerSparsity([...stored.values()], () => true).reduce((sum, { nonZero }) => sum + nonZero, 0);
+}
+
 /** What is worth knowing of the result beside its figures. */
 export function sparsityWarnings({ layers }: SparsityReport): string[] {
   const dead = layers.filter(({ nonZero, weights }) => weights > 0 && nonZero === 0).map(({ layer }) => layer);

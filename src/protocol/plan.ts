@@ -122,7 +122,7 @@ export interface LayerSparsity {
 
 /** What a run did that set single weights to zero. */
 export interface SparsityReport {
-  /** Weights that could become zero, and those of them that did not. */
+  /** Weights of the model that could become zero, and those of them that are left and are not. */
   readonly weights: number;
   readonly nonZero: number;
   /** ‖weights that were set to zero‖ / ‖weights‖, before they were. */

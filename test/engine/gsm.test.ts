@@ -224,13 +224,18 @@ test('saved sparse, the file is smaller and computes the same; its totals stay',
 });
 
 test('saved compact, the channels are gone in which nothing is left, and the model computes the same', async () => {
-  const gsm = { keep: 0.03, momentum: 0.98, weightDecay: 0.04 };
-  const dense = await run({ with: { gsm } });
-  const compact = await run({ with: { gsm: { ...gsm, save: 'compact' } } });
+  const gsm = { keep: 0.05, momentum: 0.98, weightDecay: 0.04 };
+  // Short enough that idle channels still have weights.
+  const training = { ...settings.training, epochs: 20 };
+  const dense = await run({ with: { gsm, training } });
+  const compact = await run({ with: { gsm: { ...gsm, save: 'compact' }, training } });
   expect(compact.sparsity?.idleChannels).toBeGreaterThan(0);
   expect(compact.after.params).toBeLessThan(dense.after.params);
   expect(compact.after.macs ?? 0).toBeLessThan(dense.after.macs ?? 0);
   expect(compact.layers.some(({ action }) => action === 'narrow')).toBe(true);
+  const left = sum(weightsOf(compact.candidate).map(({ nonZero }) => nonZero));
+  expect(compact.sparsity).toMatchObject({ nonZero: left, weights: dense.sparsity?.weights });
+  expect(left).toBeLessThan(dense.sparsity?.nonZero ?? 0);
   expect(compact.after.accuracy?.accuracy).toBe(dense.after.accuracy?.accuracy);
   expect(compact.verification.every(({ passed }) => passed)).toBe(true);
 });
@@ -251,6 +256,22 @@ describe('a lottery ticket', () => {
     expect(result.sparsity).toMatchObject({ decayExponent: null, nonZero: sum(before.map(({ nonZero }) => nonZero)) });
     expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.6);
     expect(result.training?.untrained).toBeLessThan(0.6);
+  });
+
+  test('that is another one when a run goes on belongs to another run', async () => {
+    const other = readFileSync((await run({ with: { gsm: { ...settings.gsm, keep: 0.1 } } })).candidate);
+    const ticket = await winner();
+    const training = { ...settings.training, epochs: 2 };
+    const abort = new AbortController();
+    const stopped = run({
+      with: { gsm: { ticket }, training },
+      signal: abort.signal,
+      onProgress: ({ training: now }) => now?.step === 9 && abort.abort(),
+    });
+    await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
+    writeFileSync(path.join(runs.folder, ticket), other);
+    const resumed = run({ with: { gsm: { ticket }, training }, resume: true });
+    await expect(resumed).rejects.toMatchObject({ code: 'checkpoint-differs' });
   });
 
   test.each([
