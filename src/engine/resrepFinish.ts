@@ -10,6 +10,7 @@ import type { RemoveChannelsCut } from '../prune/plan';
 import { removeChannels } from '../surgery/channels';
 import { foldCompactors } from '../surgery/foldCompactors';
 import { type Tensor, toFloat32 } from '../tensor/tensor';
+import { withTrained } from '../train/prepare';
 import { channelGroups } from './channels';
 import { type MaskKeeper, rowNorms, scoresOf } from './maskKeeper';
 import { openedWith, projectionAfter, shapesWithout } from './narrowed';
@@ -45,7 +46,8 @@ export async function finish(
       layers.map((layer) => [layer, Float64Array.from(matrixOf(name))] as const),
     ),
   );
-  const folded = foldCompactors(groups.wiring, perLayer, tensors, metadata.irVersion);
+  const trained = { ...groups.wiring, graph: withTrained(groups.wiring.graph, tensors) };
+  const folded = foldCompactors(trained, perLayer, metadata.irVersion);
   const opened = openedWith(from, folded, from.shapes.values, 'folded');
   const newGroups = await channelGroups(opened);
   const cuts = chosen.flatMap((channels, g): RemoveChannelsCut[] =>

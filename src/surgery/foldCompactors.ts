@@ -4,44 +4,39 @@
  * Layers without a compactor keep their normalization.
  */
 import type { Layer } from '../analysis/layers';
+import { type StoredWeight, storedWeight } from '../analysis/weights';
 import { attribute, type Graph, type GraphNode, type ValueInfo } from '../graph/graph';
 import { freshNames } from '../graph/names';
+import { producers } from '../graph/order';
 import { epsilonOf } from '../ops/epsilon';
 import { normalizationOf } from '../prune/compaction/places';
 import type { Wiring } from '../prune/groupsWiring';
-import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
+import { float32Tensor, memoryTensor, type TensorRef, toFloat64 } from '../tensor/tensor';
 import { withoutDeadWeights } from './deadWeights';
 
 /** Q of a layer, D×D by rows. */
 export type LayerCompactors = ReadonlyMap<string, Float64Array>;
 
 /**
- * @param wiring of the graph without compactors
- * @param tensors values that training gave stored tensors of it, by name
+ * @param wiring of the graph without compactors, with what training made of its weights
  * @param irVersion of the model: before 4, initializers are listed among the inputs
  */
-export function foldCompactors(
-  wiring: Wiring,
-  compactors: LayerCompactors,
-  tensors: ReadonlyMap<string, Tensor>,
-  irVersion: number,
-): Graph {
+export function foldCompactors(wiring: Wiring, compactors: LayerCompactors, irVersion: number): Graph {
   const { graph } = wiring;
   const initializers = new Map(graph.initializers);
-  for (const [name, tensor] of tensors) if (initializers.has(name)) initializers.set(name, memoryTensor(name, tensor));
   const fresh = freshNames(graph);
   const replaced = new Map<GraphNode, GraphNode | null>();
   const added: TensorRef[] = [];
   const changed = new Set<string>();
-  const read = (name: string): Float64Array => toFloat64((initializers.get(name) as TensorRef).read());
+  const scope = { graph, producer: producers(graph), outer: null };
+  const read = (name: string): Float64Array => toFloat64((storedWeight(scope, name) as StoredWeight).ref.read());
   const folds = wiring.layers.flatMap((layer) => {
     const Q = compactors.get(layer.name);
     return Q ? [{ layer, Q, norm: normalizationOf(layer.node, wiring) }] : [];
   });
   const folded = folds.map(({ layer, Q, norm }) => {
-    const bias = layer.node.inputs[2] ? biasOf(layer, tensors) : null;
-    const scaling = norm ? { ...scalesOf(norm, read) } : null;
-    return foldedLayer(layer, read(layer.node.inputs[1]), bias, scaling, Q);
+    const [, weight, bias] = layer.node.inputs;
+    return foldedLayer(layer, read(weight), bias ? read(bias) : null, norm ? scalesOf(norm, read) : null, Q);
   });
   for (const [i, { layer, norm }] of folds.entries()) {
     const { node } = layer;
@@ -74,11 +69,6 @@ export function foldCompactors(
     initializers,
   };
   return withoutDeadWeights(edited, graph);
-}
-
-function biasOf({ bias }: Layer, tensors: ReadonlyMap<string, Tensor>): Float64Array {
-  const { ref } = bias as NonNullable<Layer['bias']>;
-  return toFloat64(tensors.get(ref.name) ?? ref.read());
 }
 
 /** What a normalization does to each channel: y = scale·x + shift. */

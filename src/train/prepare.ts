@@ -4,10 +4,11 @@
  * tensors of the model have which new values.
  */
 import { notTrainable } from '../errors';
-import { type Graph, type ModelMetadata, nodeLabel } from '../graph/graph';
+import type { Graph, ModelMetadata } from '../graph/graph';
+import { withStoredTensors } from '../graph/stored';
 import type { Shape } from '../ops/gradient';
 import type { InputShapes } from '../runtime/shapes';
-import { type DataType, dataTypes } from '../tensor/dtype';
+import { dataTypes } from '../tensor/dtype';
 import { fromFloat, memoryTensor, type Tensor, type TensorRef, toFloat32 } from '../tensor/tensor';
 import { beforeSoftmax } from './classifier';
 import { asFloat32 } from './float32';
@@ -172,22 +173,10 @@ type FloatType = 'float32' | 'float64' | 'float16' | 'bfloat16';
  * initializers or `Constant` nodes.
  */
 export function withTrained(graph: Graph, tensors: ReadonlyMap<string, Tensor>): Graph {
-  const rounded = (name: string, tensor: Tensor, dtype: DataType): TensorRef => {
+  return withStoredTensors(graph, (name, dtype) => {
+    const tensor = tensors.get(name);
+    if (!tensor) return undefined;
     if (dataTypes[dtype].kind !== 'float') throw new Error(`'${name}' is ${dtype}, which is not trained`);
     return memoryTensor(name, fromFloat(toFloat32(tensor), dtype as FloatType, tensor.dims));
-  };
-  const initializers = new Map(graph.initializers);
-  for (const [name, ref] of graph.initializers) {
-    const tensor = tensors.get(name);
-    if (tensor) initializers.set(name, rounded(name, tensor, ref.dtype));
-  }
-  const nodes = graph.nodes.map((node) => {
-    const tensor = node.opType === 'Constant' ? tensors.get(node.outputs[0]) : undefined;
-    const value = node.attributes.get('value');
-    if (!tensor) return node;
-    if (value?.kind !== 'tensor') throw new Error(`'${nodeLabel(node)}' holds no tensor`);
-    const changed = rounded(value.value.name, tensor, value.value.dtype);
-    return { ...node, attributes: new Map([...node.attributes, ['value', { ...value, value: changed }] as const]) };
   });
-  return { ...graph, nodes, initializers };
 }

@@ -3,9 +3,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { openModel } from '../../src/formats';
+import { constantValue, type GraphNode, int } from '../../src/graph/graph';
 import type { CompactionProgress, Progress, RunResult } from '../../src/protocol/plan';
 import { settingsSchema } from '../../src/protocol/recipe';
+import { memoryTensor, type TensorRef, toFloat64 } from '../../src/tensor/tensor';
 import { Net } from '../support/architectures/net';
+import { randomTensor } from '../support/graphs';
 import { modelBytes } from '../support/onnxBuilder';
 import { type Asked, quiet, type SettingsInput, stripesData, stripesRuns } from '../support/stripesRuns';
 
@@ -144,6 +147,30 @@ test('in multiples, as many channels are masked as can be cut', async () => {
   expect(cut).toBe(masked);
   // The last layer's outputs are the classes.
   for (const { channels = 0 } of result.layers.slice(0, -1)) expect(channels % 4).toBe(0);
+});
+
+test('keeps what training made of weights in Constant nodes, and the types of weights', async () => {
+  const net = new Net();
+  const x = net.block('b', net.block('a', net.input('x', ['N', 1, 12, 12]), 8, { kernel: 3 }), 8, { kernel: 3 });
+  const weight = randomTensor([8, 8, 1, 1], 3, 'float32', 0.3);
+  const constant = { value: { kind: 'tensor', value: memoryTensor('', weight) } } as const;
+  const y = net.op('Conv', [x, net.op('Constant', [], constant)], {}, 8);
+  const half = net.op('Cast', [net.op('Flatten', [net.op('GlobalAveragePool', [y])])], { to: int(10) });
+  const head = net.store('head.weight', randomTensor([3, 8], 4, 'float16'));
+  net.output('y', net.op('Cast', [net.op('Gemm', [half, head], { transB: int(1) })], { to: int(1) }));
+  const plain = net.graph();
+  writeFileSync(path.join(runs.folder, 'stored.onnx'), modelBytes(plain));
+  settings = { ...settings, protect: ['Con*'], training: { ...settings.training, epochs: 8 } };
+  const result = await run({ model: 'stored.onnx' });
+  expect(result.verification.every(({ passed }) => passed)).toBe(true);
+  const [before, after] = [plain, openModel(result.candidate).graph].map((graph) => {
+    const node = graph.nodes.find(({ opType }) => opType === 'Constant') as GraphNode;
+    return [constantValue(node) as TensorRef, graph.initializers.get('head.weight') as TensorRef];
+  });
+  for (const [i, ref] of after.entries()) {
+    expect(ref.dtype).toBe(before[i].dtype);
+    expect(toFloat64(ref.read())).not.toEqual(toFloat64(before[i].read()));
+  }
 });
 
 test('other targets and models without places are refused', async () => {

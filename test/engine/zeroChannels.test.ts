@@ -51,7 +51,7 @@ test.each([
     for (const [j, owner] of rows.entries()) Q[j * rows.length + j] = owner && isGone(owner.channel) ? 0 : 1;
     return layers.map((layer) => [layer, Q] as const);
   });
-  const folded = foldCompactors(site.wiring, new Map(matrices), new Map(), 8);
+  const folded = foldCompactors(site.wiring, new Map(matrices), 8);
   const now = await groupsOf(folded);
   const cuts = cutsOf(compaction, (_, channel) => isGone(channel));
   const cut = removeChannels(now, cuts, 8);

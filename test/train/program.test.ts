@@ -1,7 +1,15 @@
 /** Training programs: what they train, what they leave alone, and that they compute what the model computes. */
 import { describe, expect, test } from 'vitest';
-import { makeNode } from '../../src/graph/graph';
-import { bytesOf, float32Tensor, fromFloat, memoryTensor, type Tensor, toFloat32 } from '../../src/tensor/tensor';
+import { constantValue, makeNode } from '../../src/graph/graph';
+import {
+  bytesOf,
+  float32Tensor,
+  fromFloat,
+  memoryTensor,
+  type Tensor,
+  type TensorRef,
+  toFloat32,
+} from '../../src/tensor/tensor';
 import { adamW } from '../../src/train/optimizers';
 import { withTrained } from '../../src/train/prepare';
 import type { TrainChoice } from '../../src/train/trainable';
@@ -245,6 +253,22 @@ test('weights in Constant nodes are trained and go back into them', async () => 
   expect(value.value).toMatchObject({ name: 'value', dtype, dims });
   expect(toFloat32(value.value.read())).not.toEqual(toFloat32(held.read()));
   expect([...after.initializers.keys()]).toEqual([...stored.keys()]);
+});
+
+test('a bias in a list of numbers becomes a tensor', async () => {
+  const graph = toyModel();
+  const { 'head.bias': bias, ...rest } = Object.fromEntries(graph.initializers);
+  const zeros = Array.from(toFloat32(bias.read()));
+  const constant = makeNode('Constant', [], ['head.bias'], { value_floats: { kind: 'floats', value: zeros } });
+  const model = { ...graph, nodes: [constant, ...graph.nodes], initializers: new Map(Object.entries(rest)) };
+  const toy = await toyProgram({ graph: model });
+  await stepped(toy, 2);
+  const after = withTrained(model, toy.prepared.stored(toy.program.tensors()));
+  const trained = toy.program.tensors().get('head.bias') as Tensor;
+  await toy.program.release();
+  const value = constantValue(after.nodes[0]) as TensorRef;
+  expect([...after.nodes[0].attributes.keys()]).toEqual(['value']);
+  expect(toFloat32(value.read())).toEqual(toFloat32(trained));
 });
 
 test('refuses what leaves nothing to train', async () => {
