@@ -3,6 +3,7 @@ import path from 'node:path';
 import { badUsage } from '../errors';
 import { channelOptionsSchema, type PruneSettings } from '../protocol/recipe';
 import { relativePath } from '../recipe/file';
+import { trainsSparsely } from '../settings/methods';
 import { type Arguments, type PruneOption, parseCount, parseShapes } from './args';
 
 type Method = PruneSettings['method'];
@@ -14,6 +15,8 @@ export type Tree = Readonly<Record<string, unknown>>;
 export interface Given {
   readonly args: Arguments;
   readonly method: Method;
+  /** Also that of the recipe that the options come on top of. */
+  readonly gsm: { readonly ticket?: string };
   /** Relative paths of the settings start here. */
   readonly folder: string;
 }
@@ -147,9 +150,9 @@ function placeOf({ at }: Setting, given: Given): string {
   return typeof at === 'string' ? at : at(given);
 }
 
-/** gsm has an optimizer of its own. */
-function optimizerPlace({ method }: Given): string {
-  return method === 'gsm' ? 'gsm' : 'training';
+/** gsm has an optimizer of its own, but not for a ticket. */
+function optimizerPlace(given: Given): string {
+  return trainsSparsely(given) ? 'gsm' : 'training';
 }
 
 /** Scores of bases and criteria of channels have different names, and double pruning has both. */

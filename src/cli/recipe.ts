@@ -23,7 +23,8 @@ export async function loadSettings(args: Arguments): Promise<LoadedRecipe> {
   if (preset) checkMethod(`--preset ${preset.name}`, method, [preset.settings.method]);
   // ResRep is a training: without one of its own it has that of its schedule.
   const schedule = base?.settings.resrep.schedule ?? 'short';
-  const given = { args, method, folder: path.dirname(model) };
+  const ticket = args.value('ticket') ?? base?.settings.gsm.ticket;
+  const given = { args, method, gsm: { ticket }, folder: path.dirname(model) };
   const layers: readonly Tree[] = [
     method === 'resrep' && !preset ? { training: resRepTrainings[schedule] } : {},
     base ? { ...base.settings, resrep: without(base.settings.resrep, preset?.leftOut) } : {},

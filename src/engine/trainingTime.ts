@@ -5,6 +5,7 @@ import type { TrainingTime } from '../protocol/plan';
 import { type PruneSettings, type TrainingSettings, trainingSchema } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { SessionOptions } from '../runtime/session';
+import { trainsSparsely } from '../settings/methods';
 import { trainingsOf } from '../settings/rounds';
 import type { SparseMomentum } from '../train/sparseMomentum';
 import type { Decomposed } from './decompose';
@@ -41,8 +42,7 @@ export async function trainingTime(
   try {
     const measured = (decomposed: Decomposed, part: TrainingSettings, sparse?: SparseMomentum): Promise<TrainingTime> =>
       timeTraining({ opened, decomposed, settings: { ...settings, training: part }, inputs, session, sparse }, context);
-    const isSparse = settings.method === 'gsm' && settings.gsm.ticket === undefined;
-    const sparse = isSparse ? sparseRule(opened.layers, settings) : undefined;
+    const sparse = trainsSparsely(settings) ? sparseRule(opened.layers, settings) : undefined;
     const parts: { time: TrainingTime; times: number }[] = [];
     let warning = sparse ? decayOf(training, settings.gsm, stepsPerEpoch(inputs, training)).warning : null;
     if (transfer) {
@@ -85,6 +85,5 @@ export async function trainingTime(
 
 /** How often the epochs of a training come, with those after the cut of weights. */
 function timesOf(settings: PruneSettings, { epochs }: TrainingSettings): number {
-  const { method, gsm } = settings;
-  return trainingsOf(settings) + (method === 'gsm' && gsm.ticket === undefined ? gsm.epochsAfter / epochs : 0);
+  return trainingsOf(settings) + (trainsSparsely(settings) ? settings.gsm.epochsAfter / epochs : 0);
 }

@@ -14,6 +14,6 @@ export function takesTarget({ method }: Method, kind: string): boolean {
 }
 
 /** Whether weights decay to zero while the model trains; with a ticket the zeros are there from the start. */
-export function trainsSparsely({ method, gsm }: Pick<PruneSettings, 'method' | 'gsm'>): boolean {
+export function trainsSparsely({ method, gsm }: Method & { readonly gsm: { readonly ticket?: string } }): boolean {
   return method === 'gsm' && gsm.ticket === undefined;
 }

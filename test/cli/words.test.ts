@@ -120,6 +120,17 @@ describe('settings', () => {
     expect(plain.settings.training).toMatchObject({ momentum: 0.95, weightDecay: 0.001 });
   });
 
+  it('give momentum and decay to the training of a ticket, which has no other optimizer', async () => {
+    const words = ['--momentum', '0.95', '--weight-decay', '0.001', '--epochs', '9'];
+    const given = await loadSettings(parsed('prune', 'm.onnx', '--method', 'gsm', '--ticket', 'p.onnx', ...words));
+    const recipe = { version: 1, model: { path: 'm.onnx' }, method: 'gsm', gsm: { ticket: 'p.onnx' } };
+    const file = temporaryFile(JSON.stringify(recipe), 'ticket.prune.json');
+    for (const { settings } of [given, await loadSettings(parsed('prune', '--recipe', file, ...words))]) {
+      expect(settings.training).toMatchObject({ epochs: 9, momentum: 0.95, weightDecay: 0.001 });
+      expect(settings.gsm).toMatchObject({ ticket: 'p.onnx', momentum: 0.98, weightDecay: 5e-4 });
+    }
+  });
+
   it('start from a preset, with the options on top', async () => {
     const { settings } = await loadSettings(parsed('prune', 'm.onnx', '--preset', 'gsm-lenet', '--epochs', '7'));
     expect(settings).toMatchObject({ method: 'gsm', gsm: { keep: 1 / 60, momentum: 0.99 } });
