@@ -32,7 +32,7 @@ export function runTooltip(run: RunSummary): string {
     ['Accuracy', run.accuracy === null ? null : accuracyText(run.accuracy, run.accuracyBefore)],
     ['MACs left', run.macsShare === null ? null : percent(run.macsShare)],
     ['Parameters left', run.paramsShare === null ? null : percent(run.paramsShare)],
-    ['Faster by', run.speedup === null ? null : `${run.speedup.toFixed(2)}×`],
+    ['Speed', run.speedup === null ? null : `${run.speedup.toFixed(2)}× as fast`],
     ['Saved as', run.savedAs],
   ];
   const lines = rows.flatMap(([name, value]) => (value === null ? [] : [`| ${name} | ${escaped(value)} |`]));

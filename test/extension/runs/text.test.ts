@@ -26,7 +26,7 @@ describe('a run’s title', () => {
     [{ kind: 'macs', value: 0.5 }, 'basis · 50 % MACs'],
     [{ kind: 'params', value: 0.123 }, 'basis · 12.3 % parameters'],
     [{ kind: 'bytes', value: 0.5 }, 'basis · 50 % bytes'],
-    [{ kind: 'bytes', value: 3 * 2 ** 20 }, 'basis · 3 MiB'],
+    [{ kind: 'bytes', value: 5_000_000 }, 'basis · 5 MB'],
     [{ kind: 'latency', value: 0.8 }, 'basis · 80 % latency'],
     [{ kind: 'milliseconds', value: 12.345 }, 'basis · 12.3 ms'],
     [{ kind: 'drop', value: 1 }, 'basis · 1 points lost at most'],
@@ -46,6 +46,10 @@ describe('a run’s title', () => {
     [
       { method: 'gsm', gsm: { keep: 0.1, epochsAfter: 1 }, training: { epochs: 1 } },
       'gsm · 10 % of the weights · 1 + 1 epochs',
+    ],
+    [
+      { method: 'gsm', gsm: { ticket: 'p.onnx', epochsAfter: 1 }, training: { epochs: 2 } },
+      'gsm · a ticket · 2 epochs',
     ],
   ])('counts what goes on after the cut in %j', (settings, title) => {
     expect(runTitle(settingsSchema.parse(settings))).toBe(title);
@@ -80,8 +84,9 @@ describe('a run’s tooltip', () => {
     expect(text.split('\n').slice(0, 4)).toEqual(['**basis · 50 % MACs**', '', '| | |', '| --- | --- |']);
     expect(text).toContain('| Took | 75 s |');
     expect(text).toContain('| Accuracy | 92\\.5 % → 91\\.2 % |');
-    expect(text).toContain('| Faster by | 1\\.50× |');
-    expect(runTooltip({ ...done, speedup: null })).not.toContain('Faster');
+    expect(text).toContain('| Speed | 1\\.50× as fast |');
+    expect(runTooltip({ ...done, speedup: 0.95 })).toContain('| Speed | 0\\.95× as fast |');
+    expect(runTooltip({ ...done, speedup: null })).not.toContain('Speed');
   });
 
   it('shows text from outside as it is', () => {
