@@ -50,7 +50,7 @@ export class MaskKeeper implements Companion {
     this.reach = reachOf({ ...given.run, lambda, momentum });
   }
 
-  before(step: number, program: TrainingProgram): Readonly<Record<string, Tensor>> {
+  before(step: number, program: Pick<TrainingProgram, 'tensors'>): Readonly<Record<string, Tensor>> {
     const { warmupSteps, interval } = this.given.schedule;
     const isDue = (step - warmupSteps) % interval === 0;
     if (isDue || this.norms.length === 0) {

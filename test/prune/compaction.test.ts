@@ -18,6 +18,7 @@ import {
   denseNet,
   inception,
   paddedResNet,
+  resNet56,
   vgg,
 } from '../support/architectures/residual';
 import { groupsOf, recount } from '../support/channels';
@@ -160,6 +161,15 @@ describe('costs of widths', () => {
       own.map(({ group: { axes } }, g) => ({ axes, channels: Array.from({ length: removed[g] }, (_, i) => i) })),
     );
     expect(25_557_032 - costModel(groups.wiring).saved(cut).params).toBe(16_557_403);
+  });
+
+  test('are 125,747,840 for ResNet-56 with 1×1 projections, not the 126,534,272 of 2×2 ones', async () => {
+    const { compaction, counter } = await counterOf(resNet56());
+    expect(counter.whole).toBe(125_747_840);
+    expect(compaction.places).toHaveLength(27);
+    // A channel inside of the first block costs its two 3×3 convolutions of 16 channels on 32×32.
+    const inside = compaction.groups.findIndex(({ group }) => group.name === 'layer1.0.conv1');
+    expect(counter.saving(new Int32Array(27), inside)).toBe(2 * 16 * 9 * 1024);
   });
 
   test.skipIf(!hasShared)('are those of the first layers of all blocks of ResNet-56', async () => {

@@ -47,7 +47,7 @@ export function progressSentences({ masked, macs, target, whole, reached }: Comp
 export function resultSentences({ cut, vanished, largest, reached, macs, whole, masked }: CompactionReport): string {
   return [
     text.cut(exact(cut), percent(macs / whole)),
-    largest === 0 ? text.allVanished(exact(vanished)) : text.largest(exact(vanished), real(largest)),
+    vanished === masked ? text.allVanished(exact(vanished)) : text.largest(exact(vanished), real(largest)),
     cut > masked ? text.more(exact(cut - masked)) : '',
     reached === null ? text.neverReached : text.metAt(exact(reached)),
   ]

@@ -23,6 +23,24 @@ export function basicResNet(): Graph {
   return net.graph();
 }
 
+/** ResNet-56 for 32×32 images (He et al., 2016, section 4.2), with 1×1 projections where the width changes. */
+export function resNet56(): Graph {
+  const net = new Net();
+  let x = net.block('stem', net.input('x', ['N', 3, 32, 32]), 16, { kernel: 3 });
+  for (const [stage, width] of [16, 32, 64].entries()) {
+    for (let block = 0; block < 9; block++) {
+      const name = `layer${stage + 1}.${block}`;
+      const stride = stage > 0 && block === 0 ? 2 : 1;
+      const inner = net.block(`${name}.conv1`, x, width, { kernel: 3, stride });
+      const y = net.block(`${name}.conv2`, inner, width, { kernel: 3, act: null });
+      const shortcut = stride === 1 ? x : net.block(`${name}.proj`, x, width, { stride, act: null });
+      x = net.relu(net.add(y, shortcut));
+    }
+  }
+  net.head(x, 10);
+  return net.graph();
+}
+
 /** 1×1, 3×3 (in groups, as ResNeXt has it), 1×1. */
 export function bottleneckResNet(groups = 1): Graph {
   const net = new Net();
