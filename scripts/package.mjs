@@ -43,19 +43,12 @@ async function makeVsix() {
   const inputs = path.join(root, 'out/package/inputs.json');
   const build = ['esbuild.mjs', '--production', `--outdir=${path.join(stage, 'dist')}`, `--inputs=${inputs}`];
   await must('the build', run(process.execPath, build));
-  for (const each of [
-    'README.md',
-    'CHANGELOG.md',
-    'LICENSE',
-    '.vscodeignore',
-    'media',
-    'schemas',
-    'sample/workspace',
-  ]) {
+  for (const each of ['CHANGELOG.md', 'LICENSE', '.vscodeignore', 'docs', 'media', 'schemas', 'sample/workspace']) {
     // What somebody pruned in the sample workspace stays at home.
     const filter = (/** @type {string} */ file) => !path.basename(file).includes('.pruned.');
     cpSync(path.join(root, each), path.join(stage, each), { recursive: true, filter });
   }
+  writeFileSync(path.join(stage, 'README.md'), shippedReadme());
   writeFileSync(path.join(stage, 'package.json'), JSON.stringify(shippedManifest(), null, 2));
   const native = await addNativePackages(path.join(stage, 'dist/node_modules'));
   const bundled = packageFolders(JSON.parse(readFileSync(inputs, 'utf8')));
@@ -64,7 +57,7 @@ async function makeVsix() {
   const vsix = path.join(root, `dist/espalier-${target}.vsix`);
   mkdirSync(path.dirname(vsix), { recursive: true });
   const vsce = path.join(root, 'node_modules/@vscode/vsce/vsce');
-  const options = ['--no-dependencies', '--allow-missing-repository', '--no-rewrite-relative-links'];
+  const options = ['--no-dependencies', '--allow-missing-repository'];
   await must(
     'vsce',
     run(process.execPath, [vsce, 'package', '--target', target, '--out', vsix, ...options], {
@@ -75,6 +68,16 @@ async function makeVsix() {
   const size = statSync(vsix).size;
   console.log(`${path.relative(root, vsix)}: ${(size / 2 ** 20).toFixed(1)} MiB of at most ${sizeLimit / 2 ** 20} MiB`);
   if (size > sizeLimit) throw new Error(`${vsix} has ${size} bytes, more than ${sizeLimit}.`);
+}
+
+/**
+ * README.md for VS Code's page of an extension, which shows pictures and follows links of the web alone: without its
+ * pictures, and with the names of files that ship instead of links to them.
+ */
+function shippedReadme() {
+  return readFileSync(path.join(root, 'README.md'), 'utf8')
+    .replace(/^!\[[^\]]*\]\((?!https:)[^)]*\)\n\n(\*[^*]*\*\n\n)?/gm, '')
+    .replace(/\[([^\]]*)\]\((?!https:)([^)]*)\)/g, (_, text, file) => (text === file ? text : `${text} (\`${file}\`)`));
 }
 
 /** package.json without what only a checkout needs. Everything it depends on is bundled or copied. */

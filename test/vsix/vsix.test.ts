@@ -58,9 +58,23 @@ test('prunes the sample model, from the right-click to the saved file', async ()
   }
 });
 
+test('has a README that VS Code can show: no relative links, and the pages that it names are there', () => {
+  const folder = installed();
+  const text = readFileSync(path.join(folder, 'readme.md'), 'utf8');
+  expect(text).not.toMatch(/\]\((?!https:)/);
+  const named = [...text.matchAll(/`(docs\/[^`]*)`/g)].map(([, file]) => file);
+  expect(named).toContain('docs/basis.md');
+  for (const file of named) expect(existsSync(path.join(folder, file)), file).toBe(true);
+});
+
+/** The folder of the installed extension. */
+function installed(): string {
+  const [name] = readdirSync(server.extensionsFolder).filter((each) => each.startsWith('espalier.espalier-'));
+  return path.join(server.extensionsFolder, name);
+}
+
 /** What the command line inside the installed extension counts in a file. */
 function inspect(file: string): { macs: number } {
-  const [installed] = readdirSync(server.extensionsFolder).filter((name) => name.startsWith('espalier.espalier-'));
-  const cli = path.join(server.extensionsFolder, installed, 'dist/cli.js');
+  const cli = path.join(installed(), 'dist/cli.js');
   return JSON.parse(execFileSync(process.execPath, [cli, 'inspect', file, '--json'], { encoding: 'utf8' })).totals;
 }
