@@ -8,8 +8,9 @@ import { type StoredWeight, storedWeight } from '../analysis/weights';
 import { attribute, type Graph, type GraphNode, type ValueInfo } from '../graph/graph';
 import { freshNames } from '../graph/names';
 import { producers } from '../graph/order';
+import { withStoredTensors } from '../graph/stored';
 import { epsilonOf } from '../ops/epsilon';
-import { normalizationOf } from '../prune/compaction/places';
+import { normalizationOf, readersOf } from '../prune/compaction/places';
 import type { Wiring } from '../prune/groupsWiring';
 import { float32Tensor, memoryTensor, type TensorRef, toFloat64 } from '../tensor/tensor';
 import { withoutDeadWeights } from './deadWeights';
@@ -23,52 +24,56 @@ export type LayerCompactors = ReadonlyMap<string, Float64Array>;
  */
 export function foldCompactors(wiring: Wiring, compactors: LayerCompactors, irVersion: number): Graph {
   const { graph } = wiring;
-  const initializers = new Map(graph.initializers);
   const fresh = freshNames(graph);
-  const replaced = new Map<GraphNode, GraphNode | null>();
-  const added: TensorRef[] = [];
-  const changed = new Set<string>();
   const scope = { graph, producer: producers(graph), outer: null };
   const read = (name: string): Float64Array => toFloat64((storedWeight(scope, name) as StoredWeight).ref.read());
-  const folds = wiring.layers.flatMap((layer) => {
+  const replaced = new Map<GraphNode, GraphNode | null>();
+  const values = new Map<string, TensorRef>();
+  const added: TensorRef[] = [];
+  const changed = new Set<string>();
+  for (const layer of wiring.layers) {
     const Q = compactors.get(layer.name);
-    return Q ? [{ layer, Q, norm: normalizationOf(layer.node, wiring) }] : [];
-  });
-  const folded = folds.map(({ layer, Q, norm }) => {
-    const [, weight, bias] = layer.node.inputs;
-    return foldedLayer(layer, read(weight), bias ? read(bias) : null, norm ? scalesOf(norm, read) : null, Q);
-  });
-  for (const [i, { layer, norm }] of folds.entries()) {
+    if (!Q) continue;
     const { node } = layer;
-    const { weight, bias } = folded[i];
-    const weightName = node.inputs[1];
-    const dims = (initializers.get(weightName) as TensorRef).dims;
-    initializers.set(weightName, memoryTensor(weightName, float32Tensor(Float32Array.from(weight), dims)));
-    const old = node.inputs[2];
-    const isOwn = old !== undefined && initializers.has(old) && (wiring.touching.get(old)?.length ?? 0) === 1;
+    const [input, weightName, old] = node.inputs;
+    const norm = normalizationOf(node, wiring);
+    const { weight, bias } = foldedLayer(
+      layer,
+      read(weightName),
+      old ? read(old) : null,
+      norm ? scalesOf(norm, read) : null,
+      Q,
+    );
+    values.set(weightName, stored(weightName, weight, layer.weight.dims));
+    const isOwn = wiring.stored.has(old) && readersOf(old, wiring).length === 1;
     const biasName = isOwn ? old : fresh(`${layer.name}.bias`);
-    const stored = memoryTensor(biasName, float32Tensor(Float32Array.from(bias), [bias.length]));
-    initializers.set(biasName, stored);
-    if (!isOwn) added.push(stored);
+    const newBias = stored(biasName, bias, [bias.length]);
+    if (isOwn) values.set(old, newBias);
+    else added.push(newBias);
     const outputs = norm ? norm.outputs.slice(0, 1) : node.outputs;
     if (norm) {
       changed.add(node.outputs[0]);
       replaced.set(norm, null);
     }
-    replaced.set(node, { ...node, inputs: [node.inputs[0], weightName, biasName], outputs });
+    replaced.set(node, { ...node, inputs: [input, weightName, biasName], outputs });
   }
+  const { nodes, initializers } = withStoredTensors(graph, (name) => values.get(name));
   const listed = irVersion >= 4 ? [] : added;
   const edited: Graph = {
     ...graph,
-    nodes: graph.nodes.flatMap((node) => {
+    nodes: nodes.flatMap((node) => {
       const now = replaced.get(node);
       return now === null ? [] : [now ?? node];
     }),
     inputs: [...graph.inputs, ...listed.map(({ name, dtype, dims }): ValueInfo => ({ name, dtype, shape: dims }))],
     valueInfo: graph.valueInfo.filter(({ name }) => !changed.has(name)),
-    initializers,
+    initializers: new Map([...initializers, ...added.map((ref) => [ref.name, ref] as const)]),
   };
   return withoutDeadWeights(edited, graph);
+}
+
+function stored(name: string, values: Float64Array, dims: readonly number[]): TensorRef {
+  return memoryTensor(name, float32Tensor(Float32Array.from(values), dims));
 }
 
 /** What a normalization does to each channel: y = scale·x + shift. */

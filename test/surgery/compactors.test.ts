@@ -1,6 +1,6 @@
 /** Compactors put into networks, folded into them again, and channels of zeros cut. */
 import { describe, expect, test } from 'vitest';
-import { type Graph, int } from '../../src/graph/graph';
+import { type Graph, int, makeNode } from '../../src/graph/graph';
 import { validateGraph } from '../../src/graph/validate';
 import type { Compaction } from '../../src/prune/compaction/places';
 import type { ChannelGroups } from '../../src/prune/groups';
@@ -31,7 +31,16 @@ const networks: Readonly<Record<string, () => Graph>> = {
   'dense blocks': denseNet,
   'Flatten behind several positions': vgg,
   'depthwise layers': mobileNet1,
+  'Constant nodes for weights': () => inConstants(basicResNet()),
 };
+
+/** As exporters write graphs that store nothing else. */
+function inConstants(graph: Graph): Graph {
+  const constants = [...graph.initializers].map(([name, value]) =>
+    makeNode('Constant', [], [name], { value: { kind: 'tensor', value } }),
+  );
+  return { ...graph, nodes: [...constants, ...graph.nodes], initializers: new Map() };
+}
 
 interface Site {
   readonly graph: Graph;

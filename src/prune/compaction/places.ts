@@ -151,12 +151,11 @@ function againstFolding({ node, path, weight, bias, weightInput }: Layer, wiring
   } else if (node.opType !== 'Gemm') return `a matrix can't be multiplied into ${node.opType}`;
   else if (!isPlainGemm(node) || weightInput !== 1) return 'a Gemm with factors or a transposed input';
   if (!isFloatWeight(weight) || weight.dtype !== 'float32') return `its weight is ${weight.ref.dtype}`;
-  const { initializers } = wiring.graph;
-  if (!initializers.has(node.inputs[weightInput])) return 'its weight is computed';
+  if (!wiring.stored.has(node.inputs[weightInput])) return 'its weight is computed';
   if (node.inputs[2] && !bias) return 'its bias is computed';
-  if ((wiring.touching.get(node.inputs[weightInput])?.length ?? 0) > 1) return 'other layers share its weight';
+  if (readersOf(node.inputs[weightInput], wiring).length > 1) return 'other layers share its weight';
   const norm = normalizationOf(node, wiring);
-  if (norm?.inputs.slice(1).some((name) => !initializers.has(name))) return 'its normalization is computed';
+  if (norm?.inputs.slice(1).some((name) => !wiring.stored.has(name))) return 'its normalization is computed';
   return null;
 }
 
@@ -165,13 +164,18 @@ function isPlainGemm(node: GraphNode): boolean {
   return factor('alpha') === 1 && factor('beta') === 1 && attribute(node, 'transA', 'int') !== 1;
 }
 
+/** The nodes that read a value themselves. */
+export function readersOf(value: string, { nodes, touching }: Pick<Wiring, 'nodes' | 'touching'>): GraphNode[] {
+  return (touching.get(value) ?? []).map((i) => nodes[i]).filter(({ inputs }) => inputs.includes(value));
+}
+
 /** The BatchNormalization that alone reads a layer's output; undefined without one. */
 export function normalizationOf(
   { outputs: [value] }: GraphNode,
-  { nodes, touching, needed }: Pick<Wiring, 'nodes' | 'touching' | 'needed'>,
+  wiring: Pick<Wiring, 'nodes' | 'touching' | 'needed'>,
 ): GraphNode | undefined {
-  const readers = (touching.get(value) ?? []).map((i) => nodes[i]).filter(({ inputs }) => inputs.includes(value));
+  const readers = readersOf(value, wiring);
   const [reader] = readers;
   const isOwn = readers.length === 1 && reader.opType === 'BatchNormalization' && reader.inputs[0] === value;
-  return isOwn && !needed.has(value) && attribute(reader, 'training_mode', 'int') !== 1 ? reader : undefined;
+  return isOwn && !wiring.needed.has(value) && attribute(reader, 'training_mode', 'int') !== 1 ? reader : undefined;
 }
