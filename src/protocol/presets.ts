@@ -13,6 +13,8 @@ export interface Preset {
 
 /** Named in every preset, so that nothing of another one stays. */
 const PLAIN = { loss: 'auto', clip: 5, batchNorm: 'auto' } as const;
+/** Of the published trainings, which clip nothing and keep normalization's statistics up to date. */
+const PUBLISHED = { loss: 'labels', clip: 0, batchNorm: 'train' } as const;
 
 const resRep = (schedule: ResRepOptions['schedule']): Pick<Preset, 'settings' | 'leftOut'> => ({
   settings: {
@@ -31,7 +33,7 @@ export const presets: readonly Preset[] = [
       method: 'gsm',
       gsm: { keep: 1 / 60, momentum: 0.99, weightDecay: 5e-4, nesterov: false, epochsAfter: 0 },
       training: {
-        ...PLAIN,
+        ...PUBLISHED,
         epochs: 280,
         lr: 0.01,
         schedule: 'step',
@@ -48,7 +50,7 @@ export const presets: readonly Preset[] = [
       method: 'gsm',
       gsm: { keep: 0.1, momentum: 0.98, weightDecay: 1e-4, nesterov: false, epochsAfter: 0 },
       training: {
-        ...PLAIN,
+        ...PUBLISHED,
         epochs: 600,
         lr: 0.005,
         schedule: 'step',
