@@ -45,7 +45,9 @@ export function foldCompactors(wiring: Wiring, compactors: LayerCompactors, irVe
       Q,
     );
     values.set(weightName, stored(weightName, weight, layer.weight.dims));
-    const isOwn = wiring.stored.has(old) && readersOf(old, wiring).length === 1;
+    // Old files state the shape among the inputs: a bias of another one, like a single number, is replaced.
+    const isVector = String(layer.bias?.dims) === String([bias.length]);
+    const isOwn = isVector && wiring.stored.has(old) && readersOf(old, wiring).length === 1;
     const biasName = isOwn ? old : fresh(`${layer.name}.bias`);
     const newBias = stored(biasName, bias, [bias.length]);
     if (isOwn) values.set(old, newBias);
@@ -109,7 +111,7 @@ function foldedLayer(
       const q = Q[d * size + o];
       if (q === 0) continue;
       const factor = q * (scaling?.scale[o] ?? 1);
-      bias[d] += q * (scaling?.shift[o] ?? 0) + factor * (b?.[o] ?? 0);
+      bias[d] += q * (scaling?.shift[o] ?? 0) + factor * (b?.[b.length === 1 ? 0 : o] ?? 0);
       for (let i = 0; i < inputs; i++) weight[d * row + i * column] += factor * W[o * row + i * column];
     }
   }

@@ -179,4 +179,31 @@ describe('folding', () => {
     expect(graph.inputs.map(({ name }) => name)).toEqual(expect.arrayContaining(['a.bias', 'b.bias']));
     expect(await outputDifference(compacted(site, matrices), graph)).toBeLessThan(1e-5);
   });
+
+  test.each([[[]], [[1]], [[1, 1]], [[1, 7]]])('knows biases of dense layers of the shape %j', async (dims) => {
+    const graph = denseWithBias(dims);
+    const listed = { name: 'a.bias', dtype: 'float32' as const, shape: dims };
+    const site = await siteOf({ ...graph, inputs: [...graph.inputs, listed] });
+    const matrices = matricesOf(site);
+    const result = folded(site, matrices, 3);
+    validateGraph(result);
+    expect(await outputDifference(compacted(site, matrices), result)).toBeLessThan(1e-5);
+    for (const { name, shape } of result.inputs) {
+      expect(shape).toEqual(result.initializers.get(name)?.dims ?? ['N', 3, 2, 2]);
+    }
+  });
+
+  test('leaves dense layers alone whose bias differs from row to row', async () => {
+    const { compaction } = await siteOf(denseWithBias([2, 1], 2));
+    expect(compaction.declined.get('a')).toBe('a: its bias differs from row to row');
+  });
 });
+
+/** Two dense layers, the first with 7 outputs. */
+function denseWithBias(dims: readonly number[], batch: number | string = 'N'): Graph {
+  const net = new Net();
+  const x = net.op('Flatten', [net.input('x', [batch, 3, 2, 2])]);
+  const a = net.op('Gemm', [x, net.random('a.weight', [12, 7]), net.random('a.bias', dims)], {}, 7);
+  net.output('y', net.op('Gemm', [net.relu(a), net.random('b.weight', [7, 3])]));
+  return net.graph();
+}

@@ -153,6 +153,7 @@ function againstFolding({ node, path, weight, bias, weightInput }: Layer, wiring
   if (!isFloatWeight(weight) || weight.dtype !== 'float32') return `its weight is ${weight.ref.dtype}`;
   if (!wiring.stored.has(node.inputs[weightInput])) return 'its weight is computed';
   if (node.inputs[2] && !bias) return 'its bias is computed';
+  if (bias?.dims.slice(0, -1).some((size) => size !== 1)) return 'its bias differs from row to row';
   if (readersOf(node.inputs[weightInput], wiring).length > 1) return 'other layers share its weight';
   const norm = normalizationOf(node, wiring);
   if (norm?.inputs.slice(1).some((name) => !wiring.stored.has(name))) return 'its normalization is computed';
