@@ -2,6 +2,7 @@
 import type { LayerFacts, ModelFacts } from '../src/protocol/facts';
 import type { LayerProjection, Projection } from '../src/protocol/plan';
 import type { LayerOverride, PruneSettings } from '../src/protocol/recipe';
+import { usedOverrides } from '../src/settings/methods';
 import { type GroupRow, groupRows, groupsByLayer } from './groups';
 
 export interface LayerRow {
@@ -9,7 +10,7 @@ export interface LayerRow {
   readonly index: number;
   readonly facts: LayerFacts;
   readonly projection: LayerProjection | null;
-  /** The override that names exactly this layer. */
+  /** The override that names exactly this layer, if the method reads it. */
   readonly override: LayerOverride | null;
   /** Coupled channels that its outputs belong to; null where there are none, or the plan removes none. */
   readonly group: GroupRow | null;
@@ -47,7 +48,7 @@ export function layerRows(
 ): readonly LayerRow[] {
   const projected = new Map(projection?.layers.map((layer) => [layer.layer, layer]));
   // Later entries win, as they do in the recipe.
-  const overrides = new Map(settings?.layers.map((override) => [override.match, override]));
+  const overrides = new Map((settings ? usedOverrides(settings) : []).map((override) => [override.match, override]));
   const groups = groupsByLayer(groupRows(projection, settings));
   const known = facts.layers.reduce((sum, layer) => sum + (layer.macs ?? 0), 0);
   return facts.layers.map((layer, index) => {

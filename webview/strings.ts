@@ -226,6 +226,7 @@ export const strings = {
     rankTag: (rank: number) => `rank ${rank}`,
     dragHelp: 'Drag the line, or focus it and use the arrow keys.',
     fixedHelp: 'This layer stays as it is.',
+    uncutHelp: 'This method cuts no bases.',
     wholeHelp: 'Removing channels leaves the bases of what stays whole.',
     hover: (index: number, value: string, energy: string) => `σ${index} = ${value}, ${energy} of the energy up to here`,
     importanceBasis: { weights: 'from the weights', activations: 'from activations on calibration images' },

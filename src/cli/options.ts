@@ -81,7 +81,7 @@ const settings: Readonly<Record<Exclude<PruneOption, Other>, Setting>> = {
   finish: { at: 'basis.finish', methods: splitting, read: word },
   multiple: { at: 'multiple', methods: targeted, read: countFrom(0) },
   protect: { at: 'protect', methods: [...targeted, 'gsm'], read: list((_, one) => one) },
-  layer: { at: 'layers', methods: [...splitting, 'gsm'], read: list(ratioOf) },
+  layer: { at: 'layers', methods: splitting, read: list(ratioOf) },
   group: { at: 'groups', methods: [...cutting, 'resrep'], read: list(ratioOf) },
   epochs: { at: 'training.epochs', read: countFrom(0) },
   rounds: { at: 'training.rounds', methods: ['basis', 'channel'], read: countFrom(1) },

@@ -4,7 +4,7 @@ import type { PruneSettings } from '../protocol/recipe';
 import { type BasisPlan, planBasis } from '../prune/basis';
 import type { LayerShape } from '../prune/cost';
 import { matchAny } from '../prune/match';
-import { hasTarget } from '../settings/methods';
+import { hasTarget, usesProtect } from '../settings/methods';
 import { hasPlainBias } from '../surgery/factorize';
 import { dataTypes, elementCount } from '../tensor/dtype';
 import type { Calibrated } from './calibration';
@@ -63,6 +63,6 @@ function withoutReasons({ projection, ...rest }: BasisPlan, { protect }: PruneSe
 
 /** Settings that ask for nothing to be pruned. */
 function uncut(settings: PruneSettings): PruneSettings {
-  const protect = settings.method === 'gsm' ? settings.protect : [];
+  const protect = usesProtect(settings) ? settings.protect : [];
   return { ...settings, target: { kind: 'macs', value: 1 }, layers: [], protect };
 }

@@ -184,6 +184,10 @@ describe('wrong words', () => {
     [['prune', 'a', '--target', 'macs=50'], /Found --target macs=50, expected macs=0.5.*50 % is 0.5/],
     [['prune', 'a', '--layer', 'conv1'], /Found --layer conv1, expected --layer glob=ratio/],
     [['prune', 'a', '--layer', 'conv1=2'], /Found --layer conv1=2, expected glob=ratio/],
+    [
+      ['prune', 'a', '--method', 'gsm', '--layer', 'a=0.5'],
+      /Found --layer with the method gsm, expected --method basis/,
+    ],
     [['prune', 'a', '--group', 'conv1='], /Found --group conv1=, expected --group glob=ratio/],
     [['prune', 'a', '--criterion', 'lasso'], /Found --criterion lasso, expected What is pruned first/],
     [

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Projection } from '../../src/protocol/plan';
+import type { PruneSettings } from '../../src/protocol/recipe';
 import {
   keptShare,
   layerRows,
@@ -39,6 +40,19 @@ test('a row joins facts, plan and override', () => {
   expect(keptShare(rows[2])).toBe(0.25);
   expect(rows[0].reason).toBe('protected');
   expect(rows.reduce((sum, row) => sum + (row.macsShare ?? 0), 0)).toBeCloseTo(1, 12);
+});
+
+test('an override counts where the method reads it', () => {
+  const { name } = facts.layers[2];
+  const of = (method: PruneSettings['method'], own: object) =>
+    layerRows(facts, plan, { ...settings, method, layers: [{ match: name, ...own }] })[2].override;
+  expect(of('double', { rank: 8 })).toEqual({ match: name, rank: 8 });
+  expect(of('gsm', { keep: true })).toEqual({ match: name, keep: true });
+  expect([of('gsm', { rank: 8 }), of('fine-tune', { keep: true }), of('channel', { rank: 8 })]).toEqual([
+    null,
+    null,
+    null,
+  ]);
 });
 
 test('without a plan everything is kept', () => {

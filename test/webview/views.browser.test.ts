@@ -297,6 +297,25 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     await page.close();
   });
 
+  test('training alone offers nothing of a plan: no lock, no cut, no protected layers', async () => {
+    const page = await open({ view: 'editor', scenario: 'fineTunes' });
+    await page.locator('espalier-layer-detail svg').first().waitFor();
+    await page.screenshot({ path: path.join(screenshots, 'fine-tunes.png') });
+    expect(await page.getByRole('slider').count()).toBe(0);
+    expect(await page.locator('[aria-pressed]').count()).toBe(0);
+    expect(await page.getByRole('columnheader').filter({ hasText: 'Lock' }).count()).toBe(0);
+    expect(await page.getByText('Set by hand').count()).toBe(0);
+    expect(await violations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await page.close();
+    const panel = await open({ view: 'panel', scenario: 'fineTunes' });
+    expect(await panel.locator('#protect').count()).toBe(0);
+    expect(await panel.getByText('set by hand').count()).toBe(0);
+    await panel.locator('#method').selectOption('gsm');
+    await panel.locator('#protect').waitFor();
+    await panel.close();
+  });
+
   test('by keys alone: the target in the side panel', async () => {
     const page = await open({ view: 'panel' });
     const slider = page.getByRole('slider', { name: 'Share to keep, in percent' });

@@ -6,6 +6,7 @@ import { css, html, LitElement, nothing, type PropertyValues, type TemplateResul
 import { customElement, property, state } from 'lit/decorators.js';
 import type { Spectrum } from '../../src/protocol/facts';
 import type { LayerDetail } from '../../src/protocol/plan';
+import { usesLocks, usesRanks } from '../../src/settings/methods';
 import { importanceChart } from '../charts/importance';
 import { rankAt, spectrumArea, spectrumChart } from '../charts/spectrum';
 import { cutHandle, keyedRank } from '../controls/cutHandle';
@@ -205,8 +206,9 @@ export class EspalierLayerDetail extends LitElement {
   /** Whether the user may move this layer's cut. */
   private get movable(): boolean {
     const { facts, override } = this.row;
-    const canMove = this.kind !== 'channels' && facts.reason === null && facts.fullRank > 1;
-    return canMove && override?.keep !== true && this.session.state.settings !== null;
+    const { settings } = this.session.state;
+    const canMove = settings !== null && usesRanks(settings) && facts.reason === null && facts.fullRank > 1;
+    return canMove && this.kind !== 'channels' && override?.keep !== true;
   }
 
   /** Lock and way back of the layer's bases, or of its group's channels. */
@@ -236,12 +238,13 @@ export class EspalierLayerDetail extends LitElement {
   private head(): TemplateResult {
     const { facts, group } = this.row;
     const { kind } = this;
-    const hasSettings = this.session.state.settings !== null;
+    const { settings } = this.session.state;
+    const canLock = settings !== null && usesLocks(settings) && facts.reason === null;
     return html`
       <div class="head">
         <h2 class="ellipsis" title=${facts.name}>${facts.name}</h2>
-        ${kind === 'bases' || group === null ? nothing : this.buttons('group', hasSettings && isRemovable(group.projection))}
-        ${kind === 'channels' ? nothing : this.buttons('layer', hasSettings && facts.reason === null)}
+        ${kind === 'bases' || group === null ? nothing : this.buttons('group', settings !== null && isRemovable(group.projection))}
+        ${kind === 'channels' ? nothing : this.buttons('layer', canLock)}
         <button type="button" class="plain" aria-label=${strings.detail.close} title=${strings.detail.close}
           @click=${this.close}>${icons.close}</button>
       </div>
@@ -336,7 +339,9 @@ export class EspalierLayerDetail extends LitElement {
         return strings.detail.hover(this.hovered, real(singularValues[i]), percent(energy[i]));
       }
       if (this.kind === 'channels') return strings.detail.wholeHelp;
-      return this.movable ? strings.detail.dragHelp : strings.detail.fixedHelp;
+      if (this.movable) return strings.detail.dragHelp;
+      const { settings } = this.session.state;
+      return settings === null || usesRanks(settings) ? strings.detail.fixedHelp : strings.detail.uncutHelp;
     };
     const hasNoise = singularValues[full - 1] <= noiseFloor;
     return html`<espalier-figure .heading=${strings.charts.spectrum(facts.name)} .headingHidden=${true}

@@ -7,7 +7,7 @@ import { html, LitElement, nothing, type PropertyValues, type TemplateResult } f
 import { customElement, property, state } from 'lit/decorators.js';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
-import { hasTarget } from '../../src/settings/methods';
+import { usesLocks, usesRanks } from '../../src/settings/methods';
 import { sparkline } from '../charts/sparkline';
 import { chartStyles } from '../charts/styles';
 import { icons } from '../controls/icons';
@@ -56,7 +56,8 @@ const absent: Readonly<Record<PlanKind, readonly Column['id'][]>> = {
   channels: ['spectrum', 'rank'],
   both: ['spectrum'],
 };
-const columnsOf = (kind: PlanKind) => allColumns.filter(({ id }) => !absent[kind].includes(id));
+const columnsOf = (kind: PlanKind, hasLocks: boolean) =>
+  allColumns.filter(({ id }) => !absent[kind].includes(id) && (id !== 'lock' || hasLocks));
 
 @customElement('espalier-layer-table')
 export class EspalierLayerTable extends LitElement {
@@ -114,6 +115,7 @@ export class EspalierLayerTable extends LitElement {
     const shown = this.shownRows();
     const { selectedLayer, facts, projection, settings } = this.session.state;
     const kind = planKind(projection, settings);
+    const hasLocks = kind !== 'bases' || settings === null || usesLocks(settings);
     const coupled = kind === 'bases' ? null : this.coupledTo(this.hovered ?? selectedLayer);
     const active = selectedLayer === null ? -1 : shown.findIndex(({ facts: layer }) => layer.name === selectedLayer);
     const [first, last] = this.visibleRange(shown.length);
@@ -134,17 +136,17 @@ export class EspalierLayerTable extends LitElement {
         </select>
         <span class="shown number" role="status">${strings.layers.shown(shown.length, this.rows.length)}</span>
       </div>
-      <div class="grid ${kind}" role="grid" tabindex="0" aria-label=${strings.layers.grid} aria-describedby="hint"
+      <div class="grid ${kind} ${hasLocks ? '' : 'unlocked'}" role="grid" tabindex="0" aria-label=${strings.layers.grid} aria-describedby="hint"
         aria-rowcount=${shown.length + 1} aria-activedescendant=${active >= 0 ? `row-${shown[active].index}` : nothing}
         @scroll=${this.onScroll} @keydown=${this.onKey} @pointerover=${this.onPointer} @pointerleave=${this.onPointer}>
         <div role="rowgroup">
-          <div class="head" role="row" aria-rowindex="1">${columnsOf(kind).map((column) => this.heading(column))}</div>
+          <div class="head" role="row" aria-rowindex="1">${columnsOf(kind, hasLocks).map((column) => this.heading(column))}</div>
         </div>
         <div class="rows" role="rowgroup" ${styleVars({ height: `${shown.length * rowHeight}px` })}>
           ${repeat(
             drawn,
             (position) => shown[position].facts.name,
-            (position) => this.row(shown[position], position, { kind, coupled, active: position === active }),
+            (position) => this.row(shown[position], position, { kind, hasLocks, coupled, active: position === active }),
           )}
         </div>
         ${shown.length === 0 ? this.noMatch() : nothing}
@@ -220,9 +222,10 @@ export class EspalierLayerTable extends LitElement {
   private row(
     row: LayerRow,
     position: number,
-    { kind, coupled, active }: { kind: PlanKind; coupled: GroupRow | null; active: boolean },
+    place: { kind: PlanKind; hasLocks: boolean; coupled: GroupRow | null; active: boolean },
   ): TemplateResult {
     const { facts } = row;
+    const { kind, hasLocks, coupled, active } = place;
     const full = facts.fullRank;
     const override = kind === 'bases' ? row.override : (row.group?.override ?? null);
     const reason = row.reason || (override === null ? '' : strings.layers.byHand);
@@ -247,7 +250,7 @@ export class EspalierLayerTable extends LitElement {
                 <div role="gridcell" class="spectrum">${this.spectrum(row)}</div>
                 <div role="gridcell" class="rank right" title=${reason}>${full === 0 ? nothing : keptOf(row.rank, full)}</div>
                 <div role="gridcell" class="keptColumn">${full === 0 ? nothing : this.ratio(row, active)}</div>
-                <div role="gridcell" class="lock">${facts.reason === null ? this.lock(row, active) : nothing}</div>`
+                ${hasLocks ? html`<div role="gridcell" class="lock">${facts.reason === null ? this.lock(row, active) : nothing}</div>` : nothing}`
             : this.channelCells(row, kind, active)
         }
         <div role="gridcell" class="reason ellipsis" title=${reason}>${reason}</div>
@@ -281,9 +284,8 @@ export class EspalierLayerTable extends LitElement {
     const asked =
       override?.rank ?? (override?.ratio === undefined ? row.rank : Math.max(1, Math.round(override.ratio * full)));
     const { settings } = this.session.state;
-    // A method without a target cuts no ranks.
     const fixed =
-      facts.reason !== null || full < 2 || override?.keep === true || settings === null || !hasTarget(settings);
+      facts.reason !== null || full < 2 || override?.keep === true || settings === null || !usesRanks(settings);
     const amount = html`<span class="amount" aria-hidden="true">${Math.round(keptShare(row) * 100)}%</span>`;
     if (fixed) {
       return html`<span class="kept"><span class="bar" aria-hidden="true"><span ${styleVars({ '--share': String(keptShare(row)) })}></span></span>${amount}</span>`;

@@ -56,12 +56,16 @@ export const layerTableStyles = css`
   .head,
   .row {
     --columns: minmax(110px, 3fr) minmax(52px, 1fr) minmax(96px, 1.4fr) minmax(92px, 1.2fr) 60px 92px
-      var(--middle) 96px 24px minmax(60px, 3fr);
+      var(--middle) 96px var(--lock) minmax(60px, 3fr);
   }
   /* What the plan does: spectrum and rank, group and channels, or group, channels and rank. */
   .grid {
+    --lock: 24px;
     --amount: 84px;
     --middle: 68px var(--amount);
+  }
+  .grid.unlocked {
+    --lock: ;
   }
   .grid.channels {
     --middle: minmax(84px, 1.5fr) var(--amount);
@@ -211,7 +215,7 @@ export const layerTableStyles = css`
   @container layers (max-width: 1040px) {
     .head,
     .row {
-      --columns: minmax(110px, 3fr) minmax(84px, 1.4fr) 60px 92px var(--middle) 96px 24px minmax(60px, 3fr);
+      --columns: minmax(110px, 3fr) minmax(84px, 1.4fr) 60px 92px var(--middle) 96px var(--lock) minmax(60px, 3fr);
     }
     .opType,
     .output {
@@ -224,7 +228,7 @@ export const layerTableStyles = css`
     }
     .head,
     .row {
-      --columns: minmax(110px, 5fr) minmax(104px, 1.2fr) 74px var(--middle) 92px 24px minmax(40px, 2.4fr);
+      --columns: minmax(110px, 5fr) minmax(104px, 1.2fr) 74px var(--middle) 92px var(--lock) minmax(40px, 2.4fr);
     }
     .params {
       display: none !important;
@@ -233,7 +237,7 @@ export const layerTableStyles = css`
   @container layers (max-width: 740px) {
     .head,
     .row {
-      --columns: minmax(90px, 3fr) minmax(100px, 1fr) 74px var(--middle) 92px 24px;
+      --columns: minmax(90px, 3fr) minmax(100px, 1fr) 74px var(--middle) 92px var(--lock);
     }
     .reason {
       display: none !important;
@@ -253,7 +257,7 @@ export const layerTableStyles = css`
     }
     .head,
     .row {
-      --columns: minmax(90px, 3fr) 76px var(--middle) 88px 24px;
+      --columns: minmax(90px, 3fr) 76px var(--middle) 88px var(--lock);
       column-gap: 8px;
       padding-left: 10px;
     }
@@ -272,7 +276,7 @@ export const layerTableStyles = css`
     }
     .head,
     .row {
-      --columns: minmax(40px, 3fr) var(--middle) 24px;
+      --columns: minmax(40px, 3fr) var(--middle) var(--lock);
     }
     .macs,
     .head .keptColumn,

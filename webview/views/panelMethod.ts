@@ -4,7 +4,7 @@ import { live } from 'lit/directives/live.js';
 import type { PruneSettings } from '../../src/protocol/recipe';
 import { numberField, selectField, textField } from '../controls/fields';
 import '../controls/optionsForm';
-import { hasTarget, takesTarget } from '../../src/settings/methods';
+import { hasTarget, takesTarget, usedOverrides, usesGroups, usesProtect } from '../../src/settings/methods';
 import type { OptionChange } from '../controls/optionsForm';
 import { methodOptions, methods, withMethodOptions, withoutMeaningOf } from '../methods';
 import { linesOf, withValue } from '../options';
@@ -26,28 +26,29 @@ export function methodSection(session: Session, settings: PruneSettings): Templa
     })}
     ${preset(session, settings)}
     ${hasTarget(settings) ? html`${target(session, settings)} ${multiple(session, settings)}` : nothing}
-    ${textField({
-      id: 'protect',
-      label: strings.panel.protect,
-      help: strings.panel.protectHelp,
-      placeholder: strings.panel.protectPlaceholder,
-      lines: Math.min(6, Math.max(2, settings.protect.length + 1)),
-      value: settings.protect.join('\n'),
-      onChange: (text) => session.change({ protect: linesOf(text) }),
-    })}
-    ${
-      settings.layers.length === 0
-        ? nothing
-        : html`<p class="line"><span>${strings.panel.overrides(settings.layers.length)}</span>
-            <button type="button" class="link" @click=${() => session.change({ layers: [] })}>${strings.panel.resetOverrides}</button></p>`
-    }
-    ${
-      settings.groups.length === 0
-        ? nothing
-        : html`<p class="line"><span>${strings.panel.groupOverrides(settings.groups.length)}</span>
-            <button type="button" class="link" @click=${() => session.change({ groups: [] })}>${strings.panel.resetOverrides}</button></p>`
-    }
+    ${usesProtect(settings) ? protection(session, settings) : nothing}
+    ${byHand(usedOverrides(settings).length, strings.panel.overrides, () => session.change({ layers: [] }))}
+    ${byHand(usesGroups(settings) ? settings.groups.length : 0, strings.panel.groupOverrides, () => session.change({ groups: [] }))}
   `;
+}
+
+function protection(session: Session, settings: PruneSettings): TemplateResult {
+  return textField({
+    id: 'protect',
+    label: strings.panel.protect,
+    help: strings.panel.protectHelp,
+    placeholder: strings.panel.protectPlaceholder,
+    lines: Math.min(6, Math.max(2, settings.protect.length + 1)),
+    value: settings.protect.join('\n'),
+    onChange: (text) => session.change({ protect: linesOf(text) }),
+  });
+}
+
+/** How much of the plan was set by hand, and the way back. */
+function byHand(count: number, text: (count: number) => string, reset: () => void): TemplateResult | typeof nothing {
+  if (count === 0) return nothing;
+  return html`<p class="line"><span>${text(count)}</span>
+    <button type="button" class="link" @click=${reset}>${strings.panel.resetOverrides}</button></p>`;
 }
 
 function multiple(session: Session, settings: PruneSettings): TemplateResult {

@@ -377,6 +377,19 @@ function sparsityOf({ layers }: ModelFacts): SparsityReport {
   };
 }
 
+/** What a method leaves that prunes nothing. */
+function unpruned({ totals, layers }: ModelFacts): Projection {
+  return {
+    before: totals,
+    after: totals,
+    basis: 'weights',
+    shortfall: null,
+    layers: layers.map(({ name, fullRank, params, macs, bytes }) => {
+      return { layer: name, action: 'keep', reason: null, rank: fullRank, params, macs, bytes, error: 0 };
+    }),
+  };
+}
+
 /** The base state is the model, opened and projected. */
 export const scenarios = {
   ready: { state: (base) => base },
@@ -549,6 +562,19 @@ export const scenarios = {
   /** A new classifier. */
   transfers: {
     state: (base) => ({ ...base, settings: base.settings && { ...base.settings, transfer: { epochs: 30, lr: 0.05 } } }),
+  },
+  /** Training alone, after a plan that was set up for another method. */
+  fineTunes: {
+    state: (base) => {
+      const chosen = base.facts?.layers[4].name ?? '';
+      const layers = [{ match: chosen, rank: 3 }];
+      return {
+        ...base,
+        selectedLayer: chosen,
+        settings: base.settings && { ...base.settings, method: 'fine-tune', layers },
+        projection: base.facts && unpruned(base.facts),
+      };
+    },
   },
   /** Settings that train. */
   trains: {
