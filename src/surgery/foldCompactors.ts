@@ -5,7 +5,7 @@
  */
 import type { Layer } from '../analysis/layers';
 import { type StoredWeight, storedWeight } from '../analysis/weights';
-import { attribute, type Graph, type GraphNode, type ValueInfo } from '../graph/graph';
+import { attribute, type Graph, type GraphNode, nodeLabel, type ValueInfo } from '../graph/graph';
 import { freshNames } from '../graph/names';
 import { producers } from '../graph/order';
 import { withStoredTensors } from '../graph/stored';
@@ -57,7 +57,8 @@ export function foldCompactors(wiring: Wiring, compactors: LayerCompactors, irVe
       changed.add(node.outputs[0]);
       replaced.set(norm, null);
     }
-    replaced.set(node, { ...node, inputs: [input, weightName, biasName], outputs });
+    // Without a name, a layer would be called after its output, which is another one now.
+    replaced.set(node, { ...node, name: nodeLabel(node), inputs: [input, weightName, biasName], outputs });
   }
   const { nodes, initializers } = withStoredTensors(graph, (name) => values.get(name));
   const listed = irVersion >= 4 ? [] : added;

@@ -7,7 +7,14 @@ import type { ChannelGroups } from '../../src/prune/groups';
 import { removeChannels } from '../../src/surgery/channels';
 import { withCompactors } from '../../src/surgery/compactors';
 import { foldCompactors } from '../../src/surgery/foldCompactors';
-import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../../src/tensor/tensor';
+import {
+  float32Tensor,
+  memoryTensor,
+  renamedTensor,
+  type Tensor,
+  type TensorRef,
+  toFloat64,
+} from '../../src/tensor/tensor';
 import { mobileNet1 } from '../support/architectures/mobile';
 import { Net } from '../support/architectures/net';
 import {
@@ -178,6 +185,22 @@ describe('folding', () => {
     const graph = folded(site, matrices, 3);
     expect(graph.inputs.map(({ name }) => name)).toEqual(expect.arrayContaining(['a.bias', 'b.bias']));
     expect(await outputDifference(compacted(site, matrices), graph)).toBeLessThan(1e-5);
+  });
+
+  test('leaves groups their names where neither nodes nor weights have any', async () => {
+    const plain = basicResNet();
+    const names = new Map([...plain.initializers.keys()].map((name, i) => [name, String(100 + i)]));
+    const renamed = (name: string): string => names.get(name) ?? name;
+    const graph: Graph = {
+      ...plain,
+      nodes: plain.nodes.map((node) => ({ ...node, name: '', inputs: node.inputs.map(renamed) })),
+      initializers: new Map(
+        [...plain.initializers].map(([name, ref]) => [renamed(name), renamedTensor(renamed(name), ref)]),
+      ),
+    };
+    const site = await siteOf(graph);
+    const found = await groupsOf(folded(site, matricesOf(site)));
+    expect(found.groups.map(({ name }) => name)).toEqual(site.groups.groups.map(({ name }) => name));
   });
 
   test.each([[[]], [[1]], [[1, 1]], [[1, 7]]])('knows biases of dense layers of the shape %j', async (dims) => {
