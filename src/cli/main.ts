@@ -10,10 +10,10 @@ import { textFile, writeFiles } from '../atomic';
 import { checkOutput } from '../engine/save';
 import { createService, type Service } from '../engine/service';
 import { badUsage, cancelled, errorInfo, outputNeeded, trainingStopped, UserError } from '../errors';
-import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { stagesOf } from '../protocol/runFolder';
 import { recipeText } from '../recipe/file';
+import { learnsFromImages } from '../settings/images';
 import { type Arguments, commands, helpText, parseArguments, parseCount, parseDevice, parseShapes } from './args';
 import { progressReporter } from './progress';
 import { loadSettings } from './recipe';
@@ -76,7 +76,7 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
   const request = { path: model, settings, folder };
   const saveRecipe = args.value('save-recipe');
   if (args.flag('dry-run')) {
-    if (looksAtImages(settings)) await service.handlers.calibrate(request, context);
+    if (learnsFromImages(settings)) await service.handlers.calibrate(request, context);
     const facts = await service.handlers.shapes({ path: model, shapes: settings.shapes }, context);
     const projection = await service.handlers.project(request, context);
     const training = settings.training?.epochs ? await service.handlers.trainingTime(request, context) : null;
@@ -122,14 +122,6 @@ async function prune(args: Arguments, { service, context, print }: Session): Pro
   } finally {
     rmSync(storage, { recursive: true, force: true });
   }
-}
-
-/** Whether a plan depends on the images that there are. */
-function looksAtImages({ data, method, basis }: PruneSettings): boolean {
-  return (
-    data !== undefined &&
-    (method === 'channel' || method === 'double' || (method === 'basis' && basis.basis !== 'weights'))
-  );
 }
 
 /** Typed arrays as plain ones, for JSON. */

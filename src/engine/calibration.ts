@@ -8,8 +8,9 @@ import type { Moments } from '../analysis/moments';
 import { consumers } from '../graph/order';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
-import { type Energies, isMeasured } from '../prune/basis';
+import type { Energies } from '../prune/basis';
 import { collectMoments, observedOutput } from '../runtime/moments';
+import { isMeasuredScore, type MeasuredScore } from '../settings/images';
 import { activationBasis, componentsOf, type OutputBasis, outputMetric } from '../surgery/bases';
 import { batchNormScale } from '../surgery/batchNorm';
 import { layerMatrix } from '../surgery/layerMatrix';
@@ -64,7 +65,7 @@ export function calibrationKey(opened: OpenedModel, settings: PruneSettings, fol
     preprocessing ?? null,
     settings.seed,
     settings.basis.foldBatchNorm,
-    isMeasured(settings.basis.score) ? settings.basis.score : null,
+    isMeasuredScore(settings.basis.score) ? settings.basis.score : null,
     settings.shapes ?? null,
   ]);
 }
@@ -128,7 +129,7 @@ export async function calibrate(
     }
     const energies = new Map([...bases].map(([name, { energy }]) => [name, energy]));
     const { score } = settings.basis;
-    const importance = isMeasured(score)
+    const importance = isMeasuredScore(score)
       ? await basisImportance({ opened, inputs, count, score, settings, bases, moments: byLayer }, { signal, progress })
       : null;
     return { moments: byLayer, bases, energies, importance, images: count };
@@ -142,7 +143,7 @@ interface ImportanceRequest {
   readonly inputs: Inputs;
   /** Images. */
   readonly count: number;
-  readonly score: 'taylor-per-mac' | 'fisher-per-mac';
+  readonly score: MeasuredScore;
   readonly settings: PruneSettings;
   readonly bases: ReadonlyMap<string, OutputBasis>;
   readonly moments: ReadonlyMap<string, Moments>;

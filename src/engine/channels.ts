@@ -12,6 +12,7 @@ import { valuesToProbe } from '../prune/groupsWiring';
 import { type Criterion, importanceOf } from '../prune/importance';
 import type { ChannelStatistics } from '../prune/importance/source';
 import { probeShapes } from '../runtime/shapes';
+import { isMeasuredCriterion } from '../settings/images';
 import type { OpenedModel } from './models';
 
 const found = new WeakMap<OpenedModel, Promise<ChannelGroups>>();
@@ -42,13 +43,6 @@ export interface ChannelKnowledge {
   readonly sensitivity: Sensitivity | null;
 }
 
-const FROM_IMAGES: ReadonlySet<Criterion> = new Set<Criterion>(['taylor', 'fisher', 'activation', 'lasso']);
-
-/** Whether a criterion needs what was measured on images. */
-export function isMeasuredOnImages(criterion: Criterion): boolean {
-  return FROM_IMAGES.has(criterion);
-}
-
 /**
  * What the settings ask for.
  * @param known of the images; null when there are none, or not yet: `auto` then goes by the weights, else by what the
@@ -64,7 +58,7 @@ export function planOfChannels(
   const { statistics = null, sensitivity = null } = known ?? {};
   const { criterion: asked } = settings.channel;
   const criterion = asked === 'auto' ? (known?.criterion ?? 'l2') : asked;
-  if (isMeasuredOnImages(criterion) && !statistics)
+  if (isMeasuredCriterion(criterion) && !statistics)
     throw dataNeeded({ what: `the criterion ${criterion}`, instead: 'a criterion of the weights, such as l2' });
   const source = {
     wiring: groups.wiring,

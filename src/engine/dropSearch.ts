@@ -6,7 +6,8 @@ import { HALVINGS, roundsOf } from '../settings/rounds';
 import { prunedModel } from './prunedModel';
 import { accuracyOf, type Pruned } from './round';
 import { nextModel, pruneToShare, type RoundReport, reportOf, roundContext, shareOfNow, together } from './rounds';
-import { type Scene, trainingOf } from './scene';
+import type { Scene } from './scene';
+import { trainingOf } from './trainingOptions';
 
 /** Images on which the accuracy is held against the target while searching. */
 const SEARCH_IMAGES = 2000;

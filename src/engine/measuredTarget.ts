@@ -11,9 +11,10 @@ import type { LatencyFacts } from '../protocol/facts';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import { measureLatency } from '../runtime/latency';
+import { usesActivations } from '../settings/images';
 import { hasTarget } from '../settings/methods';
 import { type KnownOfImages, planFor } from './planning';
-import { learningRequest, type Scene, wantsImages, within } from './scene';
+import { learningRequest, type Scene, within } from './scene';
 import { shapedLike } from './shaped';
 import { timingFeeds } from './timing';
 
@@ -98,7 +99,7 @@ async function knownOf(scene: Scene, context: RequestContext): Promise<KnownOfIm
   const { settings, base, tools } = scene;
   const request = learningRequest(scene, base, settings);
   const removesChannels = settings.method === 'channel' || settings.method === 'double';
-  const calibration = wantsImages(settings) ? await tools.calibration(request, context) : null;
+  const calibration = usesActivations(settings) ? await tools.calibration(request, context) : null;
   const channels = removesChannels && settings.data ? await tools.channelKnowledge(request, context) : null;
   return { calibration: () => calibration, channels: () => channels, weightEnergies: tools.weightEnergies };
 }

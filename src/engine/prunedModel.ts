@@ -4,7 +4,7 @@ import type { Graph } from '../graph/graph';
 import type { Check, Projection } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
-import { isMeasured } from '../prune/basis';
+import { isMeasuredScore, usesActivations } from '../settings/images';
 import { channelGroups, planOfChannels } from './channels';
 import { cutChannels } from './cutChannels';
 import { type Decomposed, decompose, untouched } from './decompose';
@@ -14,7 +14,7 @@ import type { OpenedModel } from './models';
 import { projectPlan } from './projection';
 import { resRep } from './resrep';
 import { accuracyOf, type Pruned, type Round, startOf, trainingRequest, withGraph } from './round';
-import { learningRequest, type Scene, wantsImages, within } from './scene';
+import { learningRequest, type Scene, within } from './scene';
 import { trainPruned } from './train';
 
 /** Parts of a round and their share of its time. */
@@ -121,9 +121,9 @@ async function basisSurgery(
 ): Promise<Surgery> {
   const { inputs, session, tools } = scene;
   const request = learningRequest(scene, from, settings);
-  const wanted = wantsImages(settings);
+  const wanted = usesActivations(settings);
   if (wanted && !settings.data) throw dataNeeded({ what: 'the activation basis', instead: 'the basis of the weights' });
-  if (!wanted && isMeasured(settings.basis.score))
+  if (!wanted && isMeasuredScore(settings.basis.score))
     throw dataNeeded({ what: `the score ${settings.basis.score}`, instead: 'a score of the energy' });
   const calibration = wanted ? await tools.calibration(request, within(context, shares.calibrate)) : null;
   const { plan, projection } = projectPlan(from, settings, calibration, await tools.weightEnergies(from, settings));

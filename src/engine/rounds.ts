@@ -13,8 +13,9 @@ import { joinedProjection } from './planning';
 import { prunedModel } from './prunedModel';
 import { recombine } from './recombine';
 import type { Pruned } from './round';
-import { type Scene, trainingOf, within } from './scene';
+import { type Scene, within } from './scene';
 import { joinedTraining } from './train';
+import { trainingOf } from './trainingOptions';
 
 /** How much of the unpruned model may stay. */
 export interface CountedShare {

@@ -1,8 +1,7 @@
 /** What all stages of one run share. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import type { PreprocessingInput, PruneSettings, TrainingSettings } from '../protocol/recipe';
-import { resRepTraining } from '../protocol/resrep';
+import type { PreprocessingInput, PruneSettings } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { DeviceId } from '../runtime/session';
 import { canonical } from '../settings/canonical';
@@ -63,20 +62,9 @@ export interface Scene {
   readonly resume: boolean;
 }
 
-/** The training that the settings ask for; null when they ask for none. */
-export function trainingOf({ method, training, resrep }: PruneSettings): TrainingSettings | null {
-  if (method === 'resrep') return resRepTraining(resrep.schedule, training);
-  return training && training.epochs > 0 ? training : null;
-}
-
 /** Whether a training goes on from the checkpoint of the run. */
 export function resumesTraining({ resume, checkpoint, stages }: Scene): boolean {
   return resume && (existsSync(checkpoint) || !stages.some);
-}
-
-/** Whether the model's own answers say nothing of what it is to learn, and so nothing of the images it expects. */
-export function learnsAnew({ transfer, training }: PruneSettings): boolean {
-  return transfer !== undefined || training?.initial === 'random';
 }
 
 /** What to learn of a model from images. The preprocessing was chosen with the whole model: a pruned one can't tell. */
@@ -93,11 +81,6 @@ export function learningRequest({ base, inputs, folder }: Scene, from: OpenedMod
     std: [...std],
   };
   return { ...request, settings: { ...settings, data: { ...data, preprocessing } } };
-}
-
-/** Whether bases come from the activations on images. */
-export function wantsImages({ method, basis: { basis }, data }: PruneSettings): boolean {
-  return method === 'basis' && (basis === 'activations' || (basis === 'auto' && data !== undefined));
 }
 
 /** Changes with anything that makes another run of it. */

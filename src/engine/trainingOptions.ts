@@ -1,7 +1,14 @@
 /** What a recipe's training options stand for. */
-import type { TrainingSettings } from '../protocol/recipe';
+import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
+import { resRepTraining } from '../protocol/resrep';
 import { adamW, type Optimizer, sgd } from '../train/optimizers';
 import { constant, cosine, type Schedule, steps, withWarmup } from '../train/schedules';
+
+/** The training that the settings ask for; null when they ask for none. */
+export function trainingOf({ method, training, resrep }: PruneSettings): TrainingSettings | null {
+  if (method === 'resrep') return resRepTraining(resrep.schedule, training);
+  return training && training.epochs > 0 ? training : null;
+}
 
 /** Statistics of weights that were drawn at random are worth nothing. */
 export function batchNormOf({ batchNorm, initial }: TrainingSettings): 'frozen' | 'reestimate' | 'train' {

@@ -5,19 +5,20 @@ import type { TrainingTime } from '../protocol/plan';
 import { type PruneSettings, type TrainingSettings, trainingSchema } from '../protocol/recipe';
 import type { RequestContext } from '../protocol/rpc';
 import type { SessionOptions } from '../runtime/session';
+import { learnsAnew } from '../settings/images';
 import { trainsSparsely } from '../settings/methods';
-import { trainingsOf } from '../settings/rounds';
+import { epochsAfterCut, trainingsOf } from '../settings/rounds';
 import type { SparseMomentum } from '../train/sparseMomentum';
 import type { Decomposed } from './decompose';
 import { openInputs } from './inputs';
 import type { OpenedModel } from './models';
 import type { AnyPlan } from './planning';
 import { compactionWork, runOf, siteOf } from './resrep';
-import { learnsAnew, trainingOf } from './scene';
 import { shapedLike } from './shaped';
 import { decayOf, sparseRule } from './sparsity';
 import { timeTraining } from './train';
 import { stepsPerEpoch } from './trainingData';
+import { trainingOf } from './trainingOptions';
 import { headTraining, newClassifier } from './transfer';
 
 export interface TrainingTimeRequest {
@@ -67,7 +68,7 @@ export async function trainingTime(
       const loss = transfer ? 'distill' : training.loss;
       parts.push({
         time: await measured(decomposed, { ...training, loss }, sparse),
-        times: timesOf(settings, training),
+        times: trainingsOf(settings) + epochsAfterCut(settings) / training.epochs,
       });
     }
     const main = parts.at(-1)?.time;
@@ -81,9 +82,4 @@ export async function trainingTime(
   } finally {
     await inputs.close();
   }
-}
-
-/** How often the epochs of a training come, with those after the cut of weights. */
-function timesOf(settings: PruneSettings, { epochs }: TrainingSettings): number {
-  return trainingsOf(settings) + (trainsSparsely(settings) ? settings.gsm.epochsAfter / epochs : 0);
 }

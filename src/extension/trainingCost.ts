@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { PruneSettings } from '../protocol/recipe';
 import type { TrainingEstimate } from '../protocol/view';
+import { epochsAfterCut } from '../settings/rounds';
 
 /** Choices that a training step takes as long with as without. */
 const FREE = ['epochs', 'lr', 'schedule', 'milestones', 'warmup', 'momentum', 'nesterov', 'weightDecay'] as const;
@@ -20,16 +21,11 @@ export function estimateAfter(
   const isSame = isDeepStrictEqual(before.training, after.training);
   const [from, to] = [before, after].map(({ training }) => training?.epochs ?? 0);
   if (from === to) return isSame ? estimate : withoutWarning(estimate);
-  if (estimate.kind !== 'known' || from === 0 || to === 0 || hasOtherEpochs(after)) return { kind: 'unknown' };
+  if (estimate.kind !== 'known' || from === 0 || to === 0) return { kind: 'unknown' };
+  if (after.transfer !== undefined || epochsAfterCut(after) > 0) return { kind: 'unknown' };
   const { warning, ...time } = estimate.time;
   const steps = (time.steps / from) * to;
   return { kind: 'known', time: { ...time, steps, seconds: steps * time.secondsPerStep } };
-}
-
-/** Of a new classifier, or after a cut. */
-function hasOtherEpochs({ transfer, method, gsm, resrep }: PruneSettings): boolean {
-  const afterCut = { gsm: gsm.ticket === undefined ? gsm.epochsAfter : 0, resrep: resrep.epochsAfter };
-  return transfer !== undefined || ((method === 'gsm' || method === 'resrep') && afterCut[method] > 0);
 }
 
 function withoutWarning(estimate: TrainingEstimate): TrainingEstimate {

@@ -6,6 +6,7 @@
 import type { LayerFacts, ModelFacts, Totals } from '../protocol/facts';
 import type { LayerDetail, LayerProjection, Projection } from '../protocol/plan';
 import type { LayerOverride, PruneSettings } from '../protocol/recipe';
+import { isMeasuredScore } from '../settings/images';
 import { allocateRanks, type Candidate, type Ranks, roundRank } from './allocate';
 import { factorizedCost, type LayerShape, recombinedCost } from './cost';
 import { matchAny, matchOverrides, withoutMatch } from './match';
@@ -216,18 +217,13 @@ function ranking(
   layer: LayerFacts,
   score: Score,
 ): { scores: Float64Array; order: Uint32Array } {
-  const measured = isMeasured(score) ? importance?.get(layer.name) : undefined;
+  const measured = isMeasuredScore(score) ? importance?.get(layer.name) : undefined;
   const scores = measured
     ? measured.map((change) => change / macsPerBasis(layer))
     : scoreBases(layer, energies.get(layer.name) as Float64Array, score);
   const order = Uint32Array.from(scores, (_, i) => i);
   // Energies come sorted, whatever rounding makes of their shares.
   return { scores, order: measured ? order.sort((a, b) => scores[b] - scores[a] || a - b) : order };
-}
-
-/** Whether a score needs gradients on images. */
-export function isMeasured(score: Score): score is 'taylor-per-mac' | 'fisher-per-mac' {
-  return score === 'taylor-per-mac' || score === 'fisher-per-mac';
 }
 
 /** Scores of a layer's bases by energy: their share of the layer's energy, or that share per multiply-accumulate it saves. */

@@ -1,6 +1,6 @@
 /** How a run of one method is made of rounds, each of which prunes and mostly trains. */
 import type { PruneSettings } from '../protocol/recipe';
-import { hasTarget } from './methods';
+import { hasTarget, trainsSparsely } from './methods';
 
 /** One round: a method, and how much of the unpruned model it leaves. */
 export interface Step {
@@ -61,6 +61,12 @@ export function doubleShares(
 export function trainingsOf(settings: PruneSettings): number {
   const trainings = stepsOf(settings, 1).filter(({ trains }) => trains).length;
   return searchesAccuracy(settings) && roundsOf(settings) === 1 ? HALVINGS * trainings : trainings;
+}
+
+/** Epochs of plain training beside those of the training: after a method that cuts at its end. */
+export function epochsAfterCut(settings: Pick<PruneSettings, 'method' | 'gsm' | 'resrep'>): number {
+  if (settings.method === 'resrep') return settings.resrep.epochsAfter;
+  return trainsSparsely(settings) ? settings.gsm.epochsAfter : 0;
 }
 
 /** Whether how far to prune is found by what accuracy is left. */

@@ -1,6 +1,7 @@
 /** What the options of a training come to with the others, for the engine and the form alike. */
 import type { PruneSettings, TrainingSettings } from '../protocol/recipe';
 import { trainsSparsely } from './methods';
+import { epochsAfterCut } from './rounds';
 
 /** Settings with the training they ask for. */
 export type TrainedSettings = Pick<PruneSettings, 'method' | 'transfer'> & { readonly training: TrainingSettings };
@@ -21,8 +22,6 @@ export function learnsFromOriginal(settings: TrainedSettings): boolean {
 
 /** Whether any part of a run trains with the training's own optimizer: methods that have another train otherwise after it. */
 export function usesOptimizer(settings: PruneSettings): boolean {
-  const { method, transfer, gsm, resrep } = settings;
-  if (transfer !== undefined) return true;
-  if (method === 'resrep') return resrep.epochsAfter > 0;
-  return !trainsSparsely(settings) || gsm.epochsAfter > 0;
+  if (settings.transfer !== undefined || epochsAfterCut(settings) > 0) return true;
+  return settings.method !== 'resrep' && !trainsSparsely(settings);
 }

@@ -21,10 +21,11 @@ describe('a calibration', () => {
     expect(calibrationKey(settings(own))).toBeNull();
   });
 
-  it('is needed by one part of a double pruning as by itself', () => {
-    const channel = { criterion: 'l1' } as const;
-    expect(calibrationKey(settings({ method: 'double', channel }))).not.toBeNull();
-    expect(calibrationKey(settings({ method: 'double', channel, basis: { basis: 'weights' } }))).toBeNull();
+  it('is needed by the channels of a double pruning: its bases are those of a model that is not there yet', () => {
+    const double = (own: Partial<RecipeInput>) => calibrationKey(settings({ method: 'double', ...own }));
+    expect(double({})).toBe(calibrationKey(settings()));
+    expect(double({ basis: { score: 'fisher-per-mac' } })).toBe(double({}));
+    expect(double({ channel: { criterion: 'l1' } })).toBeNull();
   });
 
   it.each([
