@@ -38,8 +38,20 @@ const networks: Readonly<Record<string, () => Graph>> = {
   'dense blocks': denseNet,
   'Flatten behind several positions': vgg,
   'depthwise layers': mobileNet1,
+  'gates of dense layers': gated,
   'Constant nodes for weights': () => inConstants(basicResNet()),
 };
+
+/** A convolution whose channels are scaled by what two dense layers make of them: squeeze and excitation. */
+function gated(): Graph {
+  const net = new Net();
+  const x = net.block('a', net.input('x', ['N', 3, 6, 6]), 8);
+  const pooled = net.op('Flatten', [net.op('GlobalAveragePool', [x])]);
+  const gate = net.op('Sigmoid', [net.gemm('fc2', net.relu(net.gemm('fc1', pooled, 8, 4)), 4, 8)]);
+  const scaled = net.op('Mul', [x, net.op('Unsqueeze', [gate, net.ints([2, 3])])]);
+  net.head(net.block('c', scaled, 6));
+  return net.graph();
+}
 
 /** As exporters write graphs that store nothing else. */
 function inConstants(graph: Graph): Graph {

@@ -94,10 +94,13 @@ export function compactionOf(
       rows.set(layer, known);
     }
   }
-  // Layers whose outputs are the same channels in the same order live in one space and share a matrix.
+  // Layers of a kind whose outputs are the same channels in the same order live in one space and share a matrix.
   const places = new Map<string, { name: string; layers: string[]; rows: (RowOwner | null)[] }>();
   for (const [layer, owners] of rows) {
-    const key = owners.map((owner) => (owner ? `${owner.group}:${owner.channel}` : '')).join();
+    const { node, weight } = byName.get(layer) as Layer;
+    const channels = owners.map((owner) => (owner ? `${owner.group}:${owner.channel}` : ''));
+    // The matrix has the rank of the weights.
+    const key = [node.opType, weight.dims.length, ...channels].join();
     const place = places.get(key);
     if (place) place.layers.push(layer);
     else places.set(key, { name: layer, layers: [layer], rows: owners });
