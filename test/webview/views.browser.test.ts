@@ -487,7 +487,7 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
 
     await page.getByText('Loss on a log scale').click();
     await page.getByRole('button', { name: 'Pause' }).click();
-    await page.getByRole('button', { name: 'Resume' }).waitFor();
+    await page.getByRole('button', { name: 'Continue' }).waitFor();
     expect((await requests(page, 'pause')).map(({ params }) => params)).toEqual([{ paused: true }]);
     expect(complaints).toEqual([]);
     await page.close();

@@ -38,7 +38,7 @@ export function trainingChart(session: Session, curve: TrainingCurve): TemplateR
   return html`<espalier-training-chart .curve=${curve} .lossScale=${session.ui.value.lossScale} @scale-change=${change}></espalier-training-chart>`;
 }
 
-/** A training that was stopped: go on, or forget it. */
+/** A training that was stopped: go on from its checkpoint, or forget it. */
 export function runCard(session: Session, run: Extract<RunState, { kind: 'stopped' }>): TemplateResult {
   const { curve, trusted } = session.state;
   const { runId: id } = run;
@@ -48,7 +48,7 @@ export function runCard(session: Session, run: Extract<RunState, { kind: 'stoppe
         ${icons.info}
         <div><strong>${strings.run.stopped}</strong> ${run.message}</div>
         <div class="buttons">
-          <vscode-button ?disabled=${!trusted} @click=${() => session.act('resumeRun', { id })}>${strings.run.goOn}</vscode-button>
+          <vscode-button ?disabled=${!trusted} @click=${() => session.act('resumeRun', { id })}>${strings.run.resume}</vscode-button>
           <vscode-button secondary @click=${() => session.act('deleteRun', { id })}>${strings.run.discard}</vscode-button>
         </div>
       </div>
