@@ -860,7 +860,7 @@ export const strings = {
         epochsAfter: { label: 'Epochs after the cut', help: 'Plain training with the zeros kept.' },
         ticket: {
           label: 'Take the zeros from',
-          help: 'A model pruned before: its zeros go into the weights that training starts with (a lottery ticket). Relative to the recipe.',
+          help: 'A model pruned before: its zeros go into the weights that training starts with (a lottery ticket). In the model’s folder or below, and relative to it.',
           leftOut: 'prune anew',
         },
       } as OptionsWords,
