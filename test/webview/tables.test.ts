@@ -9,7 +9,7 @@ import { retarget, targetChoice } from '../../webview/target';
 import { isCurrentPlan, tiles } from '../../webview/tiles';
 import { resultLines, speedSentence } from '../../webview/views/resultTables';
 import { previewModel } from './preview/models';
-import { baseState, scenarios } from './preview/states';
+import { baseState, scenarios, settings } from './preview/states';
 
 const { facts } = previewModel(6);
 const projection = {
@@ -170,7 +170,14 @@ test('a run is possible only when there is something to run', () => {
   expect(whyNotRun({ ...planned, trusted: false })).toContain('trusted');
   expect(whyNotRun({ ...planned, facts: null })).not.toBe('');
   expect(whyNotRun({ ...planned, loading: 'shapes' })).not.toBe('');
-  expect(whyNotRun(scenarios.nothingPrunable.state(planned))).not.toBe('');
+  const whole = scenarios.noBases.state(planned);
+  expect(whyNotRun(whole)).toContain('factorized');
+  for (const method of ['channel', 'double', 'resrep', 'gsm', 'fine-tune'] as const) {
+    expect(whyNotRun({ ...whole, settings: { ...settings, method } })).toBe('');
+  }
+  expect(whyNotRun({ ...scenarios.noLayers.state(planned), settings: { ...settings, method: 'channel' } })).not.toBe(
+    '',
+  );
 });
 
 describe('keys on the cut', () => {

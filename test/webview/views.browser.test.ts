@@ -116,7 +116,7 @@ describe.skipIf(executablePath === undefined)('in Chromium (CHROMIUM_PATH says w
     'unknownShapes',
     'unreadable',
     'failing',
-    'nothingPrunable',
+    'noBases',
     'noLayers',
     'untrusted',
     'shortfall',

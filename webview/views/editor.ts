@@ -7,6 +7,7 @@ import { panelId, tabId, tabStyles, tabs } from '../controls/tabs';
 import { type LayerRow, layerRows } from '../layers';
 import { Memo } from '../memo';
 import type { UiState } from '../persisted';
+import { hasNoBases } from '../runnable';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
 import { baseStyles, controlStyles } from '../styles';
@@ -206,8 +207,8 @@ export class EspalierEditor extends LitElement {
       run.kind === 'stopped' ? runCard(this.session, run) : nothing,
       facts === null || facts.shapesReason === null ? nothing : shapesForm(this.session, facts),
       projection?.shortfall == null ? nothing : notice('warning', strings.notices.shortfall, projection.shortfall),
-      facts !== null && facts.layers.length > 0 && facts.layers.every((layer) => layer.reason !== null)
-        ? notice('info', strings.notices.noLayers, strings.notices.nothingPrunable)
+      facts !== null && facts.layers.length > 0 && hasNoBases(state)
+        ? notice('info', strings.notices.noBases, strings.notices.noBasesHint)
         : nothing,
     ].filter((part) => part !== nothing);
   }

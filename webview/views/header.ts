@@ -88,13 +88,13 @@ export function header(state: SessionState, sizes: TemplateResult | typeof nothi
 }
 
 function about(facts: ModelFacts): TemplateResult {
-  const prunable = facts.layers.filter((layer) => layer.reason === null).length;
+  const factorizable = facts.layers.filter((layer) => layer.reason === null).length;
   const parts = [
     strings.header.format[facts.format] ?? facts.format,
     strings.header.opset(facts.opset),
     facts.producer,
     strings.header.nodes(facts.nodeCount),
-    strings.header.layerSummary(facts.layers.length, prunable),
+    strings.header.layerSummary(facts.layers.length, factorizable),
   ].filter((part) => part !== '');
   return html`
     <p class="about">

@@ -431,7 +431,7 @@ export const scenarios = {
     state: (base) => ({ ...base, selectedLayer: base.facts?.layers[4].name ?? null }),
     failing: ['spectra', 'detail', 'change'],
   },
-  nothingPrunable: {
+  noBases: {
     state: (base) => ({
       ...base,
       projection: null,
