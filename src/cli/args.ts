@@ -26,7 +26,8 @@ export const commands = {
     options: { spectra: { kind: 'flag', help: 'Include singular values.' }, shape, json },
   },
   evaluate: {
-    usage: 'espalier evaluate <model> --data <dataset> [--limit N] [--device D] [--threads N] [--json]',
+    usage:
+      'espalier evaluate <model> --data <dataset> [--limit N] [--shape name=1,3,224,224] [--device D] [--threads N] [--json]',
     summary: 'Accuracy with its confidence interval, loss and latency.',
     operands: [1, 1],
     options: {
