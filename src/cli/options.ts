@@ -1,9 +1,10 @@
 /** The options of `prune` that are settings: where each stands in a recipe, and to which methods it means something. */
 import path from 'node:path';
 import { badUsage } from '../errors';
-import { channelOptionsSchema, type PruneSettings } from '../protocol/recipe';
+import { channelOptionsSchema, type PruneSettings, settingsSchema } from '../protocol/recipe';
 import { relativePath } from '../recipe/file';
-import { trainsSparsely } from '../settings/methods';
+import { hasTarget, trainsSparsely, usesGroups, usesProtect, usesRanks } from '../settings/methods';
+import { hasRounds } from '../settings/rounds';
 import { type Arguments, type PruneOption, parseCount, parseShapes } from './args';
 
 type Method = PruneSettings['method'];
@@ -51,10 +52,13 @@ const list =
   (option, { args }) =>
     args.list(option).length ? args.list(option).map((one) => read(option, one)) : undefined;
 
-/** Methods that split layers, that cut channels by a plan, and that prune to a target. */
-const splitting: readonly Method[] = ['basis', 'double'];
+/** The methods of which something is so. */
+const where = (isSo: (of: { readonly method: Method }) => boolean): readonly Method[] =>
+  settingsSchema.shape.method.options.filter((method) => isSo({ method }));
+const splitting = where(usesRanks);
+const targeted = where(hasTarget);
+/** Those that cut channels by a plan. */
 const cutting: readonly Method[] = ['channel', 'double'];
-const targeted: readonly Method[] = ['basis', 'channel', 'double', 'resrep'];
 
 /** Options that say what to read, write and do, and those that stand for several settings. */
 type Other = 'output' | 'recipe' | 'method' | 'preset' | 'resume' | 'dry-run' | 'save-recipe' | 'force' | 'json';
@@ -80,11 +84,11 @@ const settings: Readonly<Record<Exclude<PruneOption, Other>, Setting>> = {
   'fold-bn': { at: 'basis.foldBatchNorm', methods: splitting, read: flag(true) },
   finish: { at: 'basis.finish', methods: splitting, read: word },
   multiple: { at: 'multiple', methods: targeted, read: countFrom(0) },
-  protect: { at: 'protect', methods: [...targeted, 'gsm'], read: list((_, one) => one) },
+  protect: { at: 'protect', methods: where((of) => usesProtect({ ...of, gsm: {} })), read: list((_, one) => one) },
   layer: { at: 'layers', methods: splitting, read: list(ratioOf) },
-  group: { at: 'groups', methods: [...cutting, 'resrep'], read: list(ratioOf) },
+  group: { at: 'groups', methods: where(usesGroups), read: list(ratioOf) },
   epochs: { at: 'training.epochs', read: countFrom(0) },
-  rounds: { at: 'training.rounds', methods: ['basis', 'channel'], read: countFrom(1) },
+  rounds: { at: 'training.rounds', methods: where(hasRounds), read: countFrom(1) },
   initial: { at: 'training.initial', read: word },
   train: { at: 'training.train', read: word },
   lr: { at: 'training.lr', read: number },
