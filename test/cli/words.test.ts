@@ -223,6 +223,7 @@ describe('wrong words', () => {
       /Found --no-refit with the method gsm, expected --method basis or/,
     ],
     [['prune', 'a', '--method', 'basis', '--preset', 'gsm-lenet'], /Found --preset gsm-lenet with the method basis/],
+    [['prune', 'a', '--method', 'gsm', '--rounds', '3'], /--rounds .* expected --method basis, channel or fine-tune/],
     [['prune', 'a', '--limit', '5'], /Found no --data, expected Dataset/],
     [['prune'], /Found no model/],
   ];
