@@ -20,13 +20,15 @@ export interface Timing {
   readonly layers: readonly LayerLatency[];
   /** Factor by which the candidate is faster. */
   readonly speedup: number;
-  /** Why it is not as fast as its multiply-accumulates promise; null when it is. */
+  /** Why the factor means little, or the candidate is not as fast as its multiply-accumulates promise; null when it is. */
   readonly note: string | null;
 }
 
 /** Below this a run is mostly the runtime's own work per node, whatever the layers hold: a batch says more. Milliseconds. */
 const SHORT_RUN = 2;
 const SHORT_RUN_BATCH = 16;
+/** Interquartile range, as a share of the median, up to which times tell something. */
+const STEADY_SHARE = 0.5;
 /** Share of the promised factor that needs no explanation. */
 const GOOD_SHARE = 0.8;
 
@@ -55,8 +57,16 @@ export async function timeBoth(
   );
   const speedup = before.median / after.median;
   const promised = promisedFactor(opened, layers);
-  const note = promised !== null && speedup < GOOD_SHARE * promised ? await explain(perLayer, layers, options) : null;
+  const isSlow = promised !== null && speedup < GOOD_SHARE * promised;
+  const note = unsteady([before, after]) ?? (isSlow ? await explain(perLayer, layers, options) : null);
   return { before, after, layers: perLayer, speedup, note };
+}
+
+/** Why nothing follows from times that vary so much; null when they don't. */
+export function unsteady(times: readonly Pick<LatencyFacts, 'median' | 'iqr'>[]): string | null {
+  return times.some(({ median, iqr }) => iqr > STEADY_SHARE * median)
+    ? 'The times vary by more than half of their median (interquartile range), as they do when a machine has other work: measure again before you rely on this factor.'
+    : null;
 }
 
 /** One made-up input, or a batch of them where a single run is too short to tell layers from overhead. */
