@@ -20,13 +20,14 @@ import { type CompactedGraph, withCompactors } from '../surgery/compactors';
 import { type CompactingOptions, compacting } from '../train/compaction';
 import { type AfterCut, cutOnce, trainingOn } from './afterCut';
 import { channelGroups } from './channels';
-import { type Decomposed, wholeLayers } from './decompose';
+import { type Decomposed, untouched, wholeLayers } from './decompose';
 import type { Inputs } from './inputs';
 import { MaskKeeper } from './maskKeeper';
 import type { OpenedModel } from './models';
+import { openedWith } from './narrowed';
 import { againstLoss } from './outsideLoss';
 import { type Finished, finish } from './resrepFinish';
-import { type Pruned, type Round, type TrainingRound, trainingRequest } from './round';
+import { type Pruned, type Round, startOf, type TrainingRound, trainingRequest } from './round';
 import { type Scene, within } from './scene';
 import { roundedBy } from './suggested';
 import { joinedTraining, trainPruned } from './train';
@@ -81,7 +82,9 @@ interface Cut extends AfterCut<Found> {
 async function cutByTraining(scene: Scene, round: TrainingRound, context: RequestContext): Promise<Cut> {
   const { from, settings, training, inputs } = round;
   context.progress({ phase: 'calibrate', message: 'Looking for places for compactors', fraction: 0 });
-  const site = await siteOf(from, settings);
+  const { graph: start } = startOf(scene, round, untouched(from));
+  const started = start === from.model.graph ? from : openedWith(from, start, from.shapes.values, 'from scratch');
+  const site = await siteOf(started, settings);
   const run = runOf(inputs, training);
   const work = compactionWork(site, { ...settings, training }, run);
   if (work.tooShort && !settings.resrep.unchecked) throw work.tooShort;

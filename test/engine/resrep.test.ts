@@ -3,10 +3,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { openModel } from '../../src/formats';
+import { serializeGraph } from '../../src/formats/onnx/serialize';
 import { constantValue, type GraphNode, int } from '../../src/graph/graph';
 import type { CompactionProgress, Progress, RunResult } from '../../src/protocol/plan';
 import { settingsSchema } from '../../src/protocol/recipe';
 import { memoryTensor, type TensorRef, toFloat64 } from '../../src/tensor/tensor';
+import { initialize } from '../../src/train/initialize';
 import { Net } from '../support/architectures/net';
 import { randomTensor } from '../support/graphs';
 import { modelBytes } from '../support/onnxBuilder';
@@ -91,6 +93,32 @@ test('learns from the original alone where there are no labels to use', async ()
   const result = await run();
   for (const layer of result.layers) if (layer.channels) expect(layer.channels).toBeGreaterThanOrEqual(3);
   expect(result.training?.compaction?.vanished).toBe(result.training?.compaction?.cut);
+});
+
+test('a network from scratch is narrowed as it learns, whatever its weights were', async () => {
+  settings = { ...settings, training: { ...settings.training, initial: 'random', lr: 0.1 } };
+  const result = await run();
+  expect(result.after.accuracy?.accuracy).toBeGreaterThan(0.95);
+  expect(result.after.macs).toBeLessThanOrEqual(0.5 * (result.before.macs ?? 0));
+  expect(result.verification.map(({ passed }) => passed)).toEqual(result.verification.map(() => true));
+  const file = path.join(runs.folder, 'stripes.onnx');
+  const model = openModel(file);
+  const reset = serializeGraph(initialize(model.graph, { seed: 9 }), model.metadata);
+  model.close();
+  writeFileSync(file, reset);
+  const training = { ...settings.training, epochs: 2 };
+  settings = { ...settings, training, resrep: { unchecked: true, epochsAfter: 2 } };
+  const again = await run();
+  expect(again.training?.losses[0]).toBe(result.training?.losses[0]);
+  // What comes after the cut goes on from what was learned.
+  expect(again.training?.losses[20]).toBeLessThan(again.training?.losses[0] ?? 0);
+});
+
+test('weights that were drawn and are not trained stay as they were drawn', async () => {
+  const training = { ...settings.training, epochs: 2, initial: 'random', train: 'bn' } as const;
+  settings = { ...settings, training, resrep: { unchecked: true } };
+  const { verification } = await run();
+  expect(verification.filter(({ passed }) => !passed).map(({ name }) => name)).toEqual([]);
 });
 
 test('a schedule too short for rows to reach zero is refused with a figure that is enough', async () => {
