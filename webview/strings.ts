@@ -484,7 +484,8 @@ export const strings = {
     passed: 'Passed',
     failedCheck: 'Failed',
     layers: 'What became of each layer',
-    layersSummary: (changed: number, all: number) => `${exact(changed)} of ${layers(all)} changed.`,
+    layersSummary: (changed: number, all: number) =>
+      changed === 0 ? 'All have the shapes they had.' : `${exact(changed)} of ${layers(all)} changed shape.`,
     action: 'Change',
     actions: { keep: 'as it was', factorize: 'two thin layers', narrow: 'fewer channels' },
     channels: 'Outputs kept',
