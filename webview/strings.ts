@@ -510,8 +510,6 @@ export const strings = {
       `${plural(epochs, 'epoch', 'epochs')}, ${steps} steps in ${time}, ${speed} images/s.`,
     trainedParams: (count: string) => `${count} parameters were trained.`,
     copyTable: 'Copy Table (CSV)',
-    none: 'No results yet',
-    noneHint: 'Run the plan from the Pruning view to see accuracy, latency and checks here.',
   },
   panel: {
     empty: 'No model is open',

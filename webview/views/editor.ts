@@ -18,7 +18,7 @@ import { compactionProgress, compactionStyles } from './compaction';
 import { blank, errorNotice, notice, noticeStyles } from './notices';
 import { Overview, overviewStyles } from './overview';
 import { progressStyles, runButtons, runProgress } from './progress';
-import { results, resultsStyles } from './results';
+import { type Outcome, results, resultsStyles } from './results';
 import { shapesForm, shapesFormStyles } from './shapesForm';
 import './runs';
 import { sensitivityStyles } from './sensitivityMap';
@@ -156,8 +156,8 @@ export class EspalierEditor extends LitElement {
   override render(): TemplateResult {
     const { state, ui } = this.session;
     const { facts, run } = state;
-    const hasResults = run.kind === 'done' || run.kind === 'failed';
-    const view = ui.value.view === 'results' && !hasResults ? 'layers' : ui.value.view;
+    const outcome = run.kind === 'done' || run.kind === 'failed' ? run : null;
+    const view = ui.value.view === 'results' && outcome === null ? 'layers' : ui.value.view;
     return html`
       <main class="page" @chart-export=${this.onExport} @open-detail=${this.onOpenDetail} @leave-detail=${this.onLeaveDetail}
         @keydown=${(event: KeyboardEvent) => undoKeys(this.session, event)}>
@@ -172,29 +172,21 @@ export class EspalierEditor extends LitElement {
                   tabs: [
                     { id: 'layers', label: strings.views.layers },
                     { id: 'runs', label: strings.views.runs(state.runs.length) },
-                    ...(hasResults ? [{ id: 'results', label: strings.views.results } as const] : []),
+                    ...(outcome === null ? [] : [{ id: 'results', label: strings.views.results } as const]),
                   ],
                   chosen: view,
                   onChoose: (chosen) => ui.update({ view: chosen }),
                 })}
-                <div id=${panelId('view')} role="tabpanel" aria-labelledby=${tabId('view', view)} class=${view === 'layers' ? 'layers' : ''}>${this.content(view)}</div>`
+                <div id=${panelId('view')} role="tabpanel" aria-labelledby=${tabId('view', view)} class=${view === 'layers' ? 'layers' : ''}>${this.content(view, outcome)}</div>`
             : html`<div class="layers">${this.layers()}</div>`
         }
       </main>
     `;
   }
 
-  private content(view: UiState['view']): TemplateResult {
-    switch (view) {
-      case 'layers':
-        return this.layers();
-      case 'results':
-        return results(this.session);
-      case 'runs':
-        return html`<espalier-runs .session=${this.session}></espalier-runs>`;
-      default:
-        return view satisfies never;
-    }
+  private content(view: UiState['view'], outcome: Outcome | null): TemplateResult {
+    if (view === 'runs') return html`<espalier-runs .session=${this.session}></espalier-runs>`;
+    return view === 'results' && outcome !== null ? results(this.session, outcome) : this.layers();
   }
 
   private messages(): unknown {

@@ -2,6 +2,7 @@
 import { css, html, nothing, type TemplateResult } from 'lit';
 import type { AccuracyFacts } from '../../src/protocol/facts';
 import type { Check, RunResult } from '../../src/protocol/plan';
+import type { RunState } from '../../src/protocol/view';
 import '@vscode-elements/elements/dist/vscode-button/index.js';
 import { confusionChart, confusionClassLimit, confusionHeight } from '../charts/confusion';
 import { latencyChart } from '../charts/latency';
@@ -13,7 +14,7 @@ import { elapsed } from '../format';
 import type { Session } from '../session';
 import { strings } from '../strings';
 import { compactionResult } from './compaction';
-import { blank, errorNotice, notice } from './notices';
+import { errorNotice, notice } from './notices';
 import {
   confusionMatrixTable,
   confusionTable,
@@ -88,11 +89,12 @@ const latencyLegend: readonly LegendItem[] = [
   { label: strings.results.after, part: 'kept', kind: 'area' },
 ];
 
-export function results(session: Session): TemplateResult {
-  const { run } = session.state;
+/** A run that is over. */
+export type Outcome = Extract<RunState, { kind: 'done' | 'failed' }>;
+
+export function results(session: Session, run: Outcome): TemplateResult {
   if (run.kind === 'failed')
     return html`<div class="results"><div class="wide">${errorNotice(run.error, null)}</div></div>`;
-  if (run.kind !== 'done') return blank(strings.results.none, strings.results.noneHint);
   const { result, savedAs } = run;
   const accuracy = result.after.accuracy;
   return html`
