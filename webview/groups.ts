@@ -56,12 +56,6 @@ export function isRemovable({ perChannel }: GroupProjection): boolean {
   return perChannel.params > 0;
 }
 
-/** Channels that make a multiple of outputs. */
-export function stepOf({ block }: Pick<GroupProjection, 'block'>, multiple: number): number {
-  const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
-  return multiple / divisor(block, multiple);
-}
-
 /** Other layers of the group, by what they do there. */
 export function othersOf({ roles }: GroupRow, layer: string): readonly string[] {
   return [...roles.keys()].filter((name) => name !== layer);

@@ -1,5 +1,6 @@
 /** What a multiple makes of the number of channels that stay. */
-import { askedChannels, type GroupRow, isRemovable, stepOf } from './groups';
+import { stepOf } from '../src/settings/multiples';
+import { askedChannels, type GroupRow, isRemovable } from './groups';
 
 export interface Rounded {
   /** What was asked for by hand; null when the plan chose. */
@@ -14,5 +15,5 @@ export function roundedKept(group: GroupRow, multiple: number): Rounded | null {
   if (multiple === 1 || kept === channels || !isRemovable(projection)) return null;
   const asked = askedChannels(group);
   if (kept > asked) return { from: asked, multiple };
-  return kept % stepOf(projection, multiple) === 0 ? { from: null, multiple } : null;
+  return kept % stepOf(projection.block, multiple) === 0 ? { from: null, multiple } : null;
 }

@@ -1,5 +1,5 @@
 /** The session's state as the webview holds it, and pure functions on it. */
-import type { LayerOverride, PruneSettings } from '../src/protocol/recipe';
+import type { PruneSettings } from '../src/protocol/recipe';
 import type { RemovableSetting, SessionState } from '../src/protocol/view';
 
 /** What is shown before the host has answered `ready`. */
@@ -51,11 +51,6 @@ export function changedSettings(settings: PruneSettings, change: SettingsChange)
   const result = { ...settings, ...change.settings };
   for (const key of change.remove) delete result[key];
   return result;
-}
-
-/** The override that names exactly this layer, if there is one. Globs are the host's business. */
-export function overrideOf(settings: PruneSettings | null, layer: string): LayerOverride | null {
-  return settings?.layers.findLast((entry) => entry.match === layer) ?? null;
 }
 
 /** The overrides with this layer's (or group's) own replaced (at the end, where it wins) or, with null, removed. */

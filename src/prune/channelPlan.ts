@@ -6,6 +6,7 @@
 import type { ModelFacts, Totals } from '../protocol/facts';
 import type { GroupDetail, GroupProjection, LayerProjection, Projection, Sensitivity } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
+import { stepOf } from '../settings/multiples';
 import { narrowedLayers } from './channelProjection';
 import { type Removal, removalOf } from './channels';
 import { costModel } from './channelsCost';
@@ -203,12 +204,6 @@ function choose(group: Group, { scores: all }: ChannelInput, settings: PruneSett
   const least = rounded(fewest < step / 2 && group.canVanish ? 0 : fewest, step, group);
   const reason = least === group.channels ? `too few channels to remove multiples of ${multiple}` : null;
   return { ...base, reason, least, fixed: null };
-}
-
-/** Channels that make a multiple of outputs. */
-function stepOf(block: number, multiple: number): number {
-  const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
-  return multiple / divisor(block, multiple);
 }
 
 /** Up to full steps; at least one of them, unless all channels can go. */

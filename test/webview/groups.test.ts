@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type PruneSettings, settingsSchema } from '../../src/protocol/recipe';
-import { askedChannels, groupRows, isRemovable, othersOf, planKind, stepOf } from '../../webview/groups';
+import { askedChannels, groupRows, isRemovable, othersOf, planKind } from '../../webview/groups';
 import { layerRows, shownRows } from '../../webview/layers';
 import { roundedKept } from '../../webview/rounding';
 import { layersTable } from '../../webview/views/resultTables';
@@ -54,10 +54,6 @@ describe('rounding', () => {
     expect(roundedKept(asked, 8)).toEqual({ from: 19, multiple: 8 });
     expect(roundedKept(row(), 8)).toEqual({ from: null, multiple: 8 });
     expect(roundedKept(row({ multiple: 1 }), 1)).toBeNull();
-  });
-
-  test('channels of several outputs need fewer of them for a multiple', () => {
-    expect([1, 2, 3, 8, 12].map((block) => stepOf({ block }, 8))).toEqual([8, 4, 8, 1, 2]);
   });
 
   test('a group that can lose nothing is not rounded', () => {

@@ -42,6 +42,17 @@ test('a row joins facts, plan and override', () => {
   expect(rows.reduce((sum, row) => sum + (row.macsShare ?? 0), 0)).toBeCloseTo(1, 12);
 });
 
+test('the last override of a name counts; patterns are not the layer’s own', () => {
+  const [{ name: first }, { name: second }] = facts.layers;
+  const layers = [
+    { match: first, rank: 3 },
+    { match: first, keep: true },
+    { match: `${second}*`, rank: 1 },
+  ];
+  const [one, other] = layerRows(facts, plan, { ...settings, layers });
+  expect([one.override, other.override]).toEqual([{ match: first, keep: true }, null]);
+});
+
 test('an override counts where the method reads it', () => {
   const { name } = facts.layers[2];
   const of = (method: PruneSettings['method'], own: object) =>

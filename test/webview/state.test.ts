@@ -4,7 +4,6 @@ import {
   changedSettings,
   initialState,
   mergeChanges,
-  overrideOf,
   type SettingsChange,
   withOverride,
 } from '../../webview/state';
@@ -74,16 +73,5 @@ describe('overrides', () => {
     ]);
     expect(withOverride(layers, 'a', null)).toEqual([{ match: '*', ratio: 0.5 }]);
     expect(layers).toHaveLength(2);
-  });
-
-  test('the last of a name counts; patterns are not the layer’s own', () => {
-    const layers = [
-      { match: 'a', rank: 3 },
-      { match: 'a', keep: true },
-      { match: 'b*', rank: 1 },
-    ];
-    expect(overrideOf({ ...settings, layers }, 'a')).toEqual({ match: 'a', keep: true });
-    expect(overrideOf({ ...settings, layers }, 'b1')).toBeNull();
-    expect(overrideOf(null, 'a')).toBeNull();
   });
 });

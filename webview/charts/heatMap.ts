@@ -7,7 +7,7 @@
  */
 import { nothing, type SVGTemplateResult, svg } from 'lit';
 import { strings } from '../strings';
-import { type Area, bins, plotArea, px } from './scale';
+import { type Area, bins, plotArea, px, shortened } from './scale';
 
 export interface HeatRow {
   readonly label: string;
@@ -152,9 +152,4 @@ function paths(
     if (kept < 1) cuts.push(`M${px(left + kept * width)} ${px(y)}V${px(y + Math.max(body, 2))}`);
   }
   return { levels: levels.map((parts) => parts.join('')), waiting: waiting.join(''), cuts: cuts.join('') };
-}
-
-/** The end of a name tells layers apart better than its start. */
-function shortened(name: string, letters: number): string {
-  return name.length <= letters ? name : `…${name.slice(1 - letters)}`;
 }

@@ -102,3 +102,8 @@ export function px(value: number): string {
 export function points(xy: Iterable<readonly [number, number]>): string {
   return Array.from(xy, ([x, y]) => `${px(x)},${px(y)}`).join(' ');
 }
+
+/** A name in so many letters, at most: its end tells layers and groups apart better than its start. */
+export function shortened(name: string, letters: number): string {
+  return name.length <= letters ? name : `…${name.slice(1 - letters)}`;
+}

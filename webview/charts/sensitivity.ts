@@ -8,7 +8,7 @@ import { nothing, type SVGTemplateResult, svg } from 'lit';
 import type { Sensitivity } from '../../src/protocol/plan';
 import { progressPercent } from '../format';
 import { heatLevels } from './heatMap';
-import { plotArea, px } from './scale';
+import { plotArea, px, shortened } from './scale';
 
 export interface SensitivityChartProps {
   readonly width: number;
@@ -63,9 +63,4 @@ export function sensitivityChart(props: SensitivityChartProps): SVGTemplateResul
       (ratio, column) =>
         svg`<text class="middle" x=${px(area.left + (column + 0.5) * slot)} y=${props.height - 6}>−${progressPercent(ratio)}</text>`,
     )}`;
-}
-
-/** The end of a name tells groups apart better than its start. */
-function shortened(name: string, letters: number): string {
-  return name.length <= letters ? name : `…${name.slice(1 - letters)}`;
 }

@@ -7,7 +7,7 @@
 import { nothing, type SVGTemplateResult, svg } from 'lit';
 import type { LayerSparsity } from '../../src/protocol/plan';
 import { exact, percent, progressPercent } from '../format';
-import { linearScale, plotArea, px } from './scale';
+import { linearScale, plotArea, px, shortened } from './scale';
 
 export interface SparsityChartProps {
   readonly width: number;
@@ -59,9 +59,4 @@ export function sparsityChart(props: SparsityChartProps): SVGTemplateResult {
       </g>`;
     })}
     <line class="axis" x1=${area.left} x2=${area.left} y1=${area.top} y2=${px(area.bottom)}></line>`;
-}
-
-/** The end of a name tells layers apart better than its start. */
-function shortened(name: string, letters: number): string {
-  return name.length <= letters ? name : `…${name.slice(1 - letters)}`;
 }
