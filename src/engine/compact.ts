@@ -12,7 +12,7 @@ import { channelGroups } from './channels';
 import type { Decomposed } from './decompose';
 import type { OpenedModel } from './models';
 import { layersIn, openedWith, projectionAfter, withoutChannels } from './narrowed';
-import { noiseInputs } from './verify';
+import { bothNoises } from './verify';
 import { rangesOf } from './zeroChannels';
 
 export interface Compact {
@@ -58,7 +58,7 @@ async function idleChannels(
   };
   const free = groups.groups.filter(({ reason, inexact }) => reason === null && inexact === null);
   const sums = free.flatMap((group) => group.sums.map(({ axis }) => axis));
-  const ranges = await rangesOf(graph, metadata, noiseInputs(graph, shapes.inputs ?? {}, seed), sums);
+  const ranges = await rangesOf(graph, metadata, bothNoises(graph, shapes.inputs ?? {}, seed), sums);
   return free.flatMap((group): RemoveChannelsCut[] => {
     const read = sizes(group, readers(group), source);
     const given = sizes(group, givers(group), source);

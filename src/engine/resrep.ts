@@ -33,7 +33,7 @@ import { roundedBy } from './suggested';
 import { joinedTraining, trainPruned } from './train';
 import { stepsPerEpoch } from './trainingData';
 import { scheduleOf } from './trainingOptions';
-import { noiseInputs, requirePassed, sameOnNoise } from './verify';
+import { bothNoises, requirePassed, sameOnNoise } from './verify';
 import { againstZeros } from './zeroChannels';
 
 /**
@@ -140,7 +140,7 @@ export async function siteOf(from: OpenedModel, settings: PruneSettings): Promis
     metadata,
     first,
     groups,
-    noiseInputs(from.model.graph, from.shapes.inputs, settings.seed),
+    bothNoises(from.model.graph, from.shapes.inputs, settings.seed),
   );
   const against = new Map([...unlearnt, ...constant]);
   const compaction = constant.size ? compactionOf(groups, settings, { ...settings.resrep, against }) : first;

@@ -15,7 +15,7 @@ import { channelGroups } from './channels';
 import { type MaskKeeper, rowNorms, scoresOf } from './maskKeeper';
 import { openedWith, projectionAfter, shapesWithout } from './narrowed';
 import type { Site } from './resrep';
-import { noiseInputs } from './verify';
+import { bothNoises } from './verify';
 import { withConstants } from './zeroChannels';
 
 export interface Finished {
@@ -54,7 +54,7 @@ export async function finish(
     channels.length ? [{ kind: 'removeChannels', group: compaction.groups[g].group.name, channels }] : [],
   );
   const cut = removeChannels(newGroups, cuts, metadata.irVersion);
-  const feeds = noiseInputs(folded, from.shapes.inputs ?? {}, settings.seed);
+  const feeds = bothNoises(folded, from.shapes.inputs ?? {}, settings.seed);
   const graph = await withConstants(newGroups, metadata, cuts, cut, feeds);
   const after = openedWith(from, graph, shapesWithout(opened.shapes.values, newGroups, cuts), 'cut');
   const masked = keeper.masked.flatMap((flags, g) => [...flags].flatMap((flag, c) => (flag ? [largest[g][c]] : [])));

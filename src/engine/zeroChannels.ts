@@ -15,7 +15,7 @@ import { removalOfCuts } from '../surgery/channels';
 import { compensatedInputs, shiftsOf } from '../surgery/channelsCompensate';
 import { takesOffset, withOffset } from '../surgery/reconstruct';
 import { float32Tensor, memoryTensor, type Tensor, type TensorRef, toFloat64 } from '../tensor/tensor';
-import { outputsOf } from './verify';
+import { outputsOfEach } from './verify';
 
 /** Lowest and highest value at each position of an axis. */
 interface Range {
@@ -23,33 +23,39 @@ interface Range {
   readonly high: Float64Array;
 }
 
-/** Ranges along axes of values, by `value@axis`. */
+/** Ranges along axes of values over several inputs, by `value@axis`; what is no number counts for nothing. */
 export async function rangesOf(
   graph: Graph,
   metadata: ModelMetadata,
-  feeds: Readonly<Record<string, Tensor>>,
+  inputs: readonly Readonly<Record<string, Tensor>>[],
   axes: readonly { readonly value: string; readonly axis: number }[],
 ): Promise<Map<string, Range>> {
   const values = [...new Set(axes.map(({ value }) => value))].filter((value) => !graph.initializers.has(value));
   const outputs = values.map((name) => ({ name, dtype: null, shape: null }));
   const found = outputs.length
-    ? await outputsOf(serializeGraph({ ...graph, outputs, valueInfo: [] }, metadata), feeds)
-    : {};
+    ? await outputsOfEach(serializeGraph({ ...graph, outputs, valueInfo: [] }, metadata), inputs)
+    : [];
   return new Map(
-    axes.flatMap(({ value, axis }) => (found[value] ? [[`${value}@${axis}`, rangeOf(found[value], axis)]] : [])),
+    axes.flatMap(({ value, axis }) => {
+      const tensors = found.flatMap((values) => values[value] ?? []);
+      return tensors.length ? [[`${value}@${axis}`, rangeOf(tensors, axis)]] : [];
+    }),
   );
 }
 
-function rangeOf(tensor: Tensor, axis: number): Range {
-  const size = tensor.dims[axis];
-  const inner = tensor.dims.slice(axis + 1).reduce((product, n) => product * n, 1);
+function rangeOf(tensors: readonly Tensor[], axis: number): Range {
+  const [{ dims }] = tensors;
+  const size = dims[axis];
+  const inner = dims.slice(axis + 1).reduce((product, n) => product * n, 1);
   const low = new Float64Array(size).fill(Number.POSITIVE_INFINITY);
   const high = new Float64Array(size).fill(Number.NEGATIVE_INFINITY);
-  toFloat64(tensor).forEach((value, i) => {
-    const position = Math.floor(i / inner) % size;
-    low[position] = Math.min(low[position], value);
-    high[position] = Math.max(high[position], value);
-  });
+  for (const tensor of tensors) {
+    toFloat64(tensor).forEach((value, i) => {
+      const position = Math.floor(i / inner) % size;
+      if (value < low[position]) low[position] = value;
+      if (value > high[position]) high[position] = value;
+    });
+  }
   return { low, high };
 }
 
@@ -64,7 +70,7 @@ export async function againstZeros(
   metadata: ModelMetadata,
   { groups, places }: Compaction,
   { wiring }: ChannelGroups,
-  feeds: Readonly<Record<string, Tensor>>,
+  inputs: readonly Readonly<Record<string, Tensor>>[],
 ): Promise<Map<string, string>> {
   const initializers = new Map(graph.initializers);
   for (const name of matrices.values()) {
@@ -72,7 +78,7 @@ export async function againstZeros(
     initializers.set(name, memoryTensor(name, float32Tensor(new Float32Array(bytes / 4), dims)));
   }
   const axes = groups.flatMap(({ group }) => group.sums.map(({ axis }) => axis));
-  const ranges = await rangesOf({ ...graph, initializers }, metadata, feeds, axes);
+  const ranges = await rangesOf({ ...graph, initializers }, metadata, inputs, axes);
   const folded = new Set(places.flatMap(({ layers }) => layers));
   const layers = new Map(wiring.layers.map((layer) => [layer.name, layer]));
   // Layers with a compactor of their own get a bias.
@@ -98,7 +104,7 @@ function reasonOf(
     for (const [i, channel] of axis.channels.entries()) {
       if (channel < 0) continue;
       const [low, high] = [range.low[axis.first + i], range.high[axis.first + i]];
-      const isConstant = high - low <= NEGLIGIBLE * Math.max(1, Math.abs(high));
+      const isConstant = Math.abs(high - low) <= NEGLIGIBLE * Math.max(1, Math.abs(high));
       if (!isConstant) return 'channels of zeros do not stay constant on their way';
       if (!mayShift && Math.abs(high) <= NEGLIGIBLE) continue;
       if (layer === null) return 'channels of zeros become a constant that nothing can take over';
@@ -124,10 +130,10 @@ export async function withConstants(
   metadata: ModelMetadata,
   cuts: readonly RemoveChannelsCut[],
   cut: Graph,
-  feeds: Readonly<Record<string, Tensor>>,
+  inputs: readonly Readonly<Record<string, Tensor>>[],
 ): Promise<Graph> {
   const read = compensatedInputs(groups, cuts).map(({ axis }) => axis);
-  const ranges = await rangesOf(groups.wiring.graph, metadata, feeds, read);
+  const ranges = await rangesOf(groups.wiring.graph, metadata, inputs, read);
   const removal = removalOfCuts(groups, cuts);
   const means = new Map<string, Float64Array>();
   for (const { value, axis, key } of read) {

@@ -1,10 +1,11 @@
 /** What keeps a wrong candidate from being saved: each check, with a candidate that fails it. */
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { OpenModels } from '../../src/engine/models';
-import { type Expected, relativeDifference, verifyCandidate } from '../../src/engine/verify';
-import type { Graph } from '../../src/graph/graph';
+import { type Expected, relativeDifference, sameOnNoise, verifyCandidate } from '../../src/engine/verify';
+import type { Graph, ModelMetadata } from '../../src/graph/graph';
 import type { Totals } from '../../src/protocol/facts';
 import { fromFloat, type Tensor } from '../../src/tensor/tensor';
+import { Net } from '../support/architectures/net';
 import { factsOf, metadataOf, randomTensor } from '../support/graphs';
 import { modelBytes, temporaryFile } from '../support/onnxBuilder';
 import { smallClassifier } from '../support/smallClassifier';
@@ -102,4 +103,31 @@ test('outputs are compared relative to the largest value, and what is no number 
   expect(relativeDifference(tensor(nan, 2), tensor(1, 2))).toBeNaN();
   expect(relativeDifference(tensor(infinity), tensor(1))).toBeNaN();
   expect(relativeDifference(tensor(1, 2), tensor(1, 2, 3))).toBeNaN();
+});
+
+describe('noise', () => {
+  const network = (...opTypes: string[]): { graph: Graph; metadata: ModelMetadata } => {
+    const net = new Net();
+    net.output(
+      'y',
+      opTypes.reduce((x, opType) => net.op(opType, [x]), net.input('x', [1, 3, 4])),
+    );
+    return { graph: net.graph(), metadata: metadataOf() };
+  };
+  const same = async (a: string[], b: string[]): Promise<boolean> => {
+    const options = { shapes: { x: [1, 3, 4] }, seed: 1 };
+    return (await sameOnNoise('Same', [network(...a), network(...b)], options)).passed;
+  };
+
+  it('has both signs, as a difference may be in either', async () => {
+    expect(await same(['Relu'], ['Identity'])).toBe(false);
+    expect(await same(['Neg', 'Relu'], ['Neg', 'Identity'])).toBe(false);
+    expect(await same(['Neg', 'Abs'], ['Abs'])).toBe(true);
+  });
+
+  it('is from 0 to 1 for networks that give no numbers below', async () => {
+    expect(await same(['Sqrt', 'Exp'], ['Sqrt', 'Exp', 'Abs'])).toBe(true);
+    expect(await same(['Sqrt'], ['Sqrt', 'Exp'])).toBe(false);
+    expect(await same(['Sqrt'], ['Abs', 'Sqrt'])).toBe(true);
+  });
 });

@@ -1,7 +1,10 @@
 /** Channels of zeros that become constants: depthwise layers with normalization, sigmoids, padding. */
 import { expect, test } from 'vitest';
+import { OpenModels } from '../../src/engine/models';
+import { siteOf } from '../../src/engine/resrep';
 import { againstZeros, withConstants } from '../../src/engine/zeroChannels';
 import type { Graph } from '../../src/graph/graph';
+import { settingsSchema } from '../../src/protocol/recipe';
 import { removeChannels } from '../../src/surgery/channels';
 import { withCompactors } from '../../src/surgery/compactors';
 import { foldCompactors } from '../../src/surgery/foldCompactors';
@@ -11,13 +14,14 @@ import { vgg } from '../support/architectures/residual';
 import { groupsOf } from '../support/channels';
 import { cutsOf, placesOf } from '../support/compaction';
 import { metadataOf } from '../support/graphs';
+import { modelBytes, temporaryFile } from '../support/onnxBuilder';
 import { outputDifference, randomInputs } from '../support/surgery';
 
 async function reasonsOf(graph: Graph): Promise<Map<string, string>> {
   const groups = await groupsOf(graph);
   const compaction = placesOf(groups);
   const compacted = withCompactors(groups.wiring, compaction.places);
-  return againstZeros(compacted, metadataOf(), compaction, groups, randomInputs(graph));
+  return againstZeros(compacted, metadataOf(), compaction, groups, [randomInputs(graph)]);
 }
 
 /** Three layers with an activation behind the first; the second pads or does not. */
@@ -39,6 +43,24 @@ test('a constant that would be padded is a reason against', async () => {
   expect([...reasons]).toEqual([['a', 'channels of zeros become a constant, and b pads its input']]);
 });
 
+test('what adds to zeros for inputs below zero alone is a reason against, too', async () => {
+  const net = new Net();
+  const x = net.input('x', ['N', 1, 6, 6]);
+  const sum = net.op('Add', [net.conv('b', x, 8, { kernel: 3, bias: true }), net.op('Neg', [x])], {}, 8);
+  net.output('y', net.conv('c', net.relu(sum), 4, { bias: true }));
+  const models = new OpenModels();
+  try {
+    const opened = await models.withShapes(temporaryFile(modelBytes(net.graph())), {});
+    const settings = settingsSchema.parse({ method: 'resrep', target: { kind: 'macs', value: 0.5 } });
+    await expect(siteOf(opened, settings)).rejects.toMatchObject({
+      code: 'nothing-to-compact',
+      message: expect.stringContaining('b: channels of zeros do not stay constant on their way'),
+    });
+  } finally {
+    models.closeAll();
+  }
+});
+
 test.each([
   ['a sigmoid', between('Sigmoid', 1)],
   ['depthwise layers with normalization', mobileNet1()],
@@ -56,6 +78,6 @@ test.each([
   const cuts = cutsOf(compaction, (_, channel) => isGone(channel));
   const cut = removeChannels(now, cuts, 8);
   expect(await outputDifference(folded, cut)).toBeGreaterThan(1e-3);
-  const whole = await withConstants(now, metadataOf(), cuts, cut, randomInputs(folded));
+  const whole = await withConstants(now, metadataOf(), cuts, cut, [randomInputs(folded)]);
   expect(await outputDifference(folded, whole)).toBeLessThan(1e-5);
 });
