@@ -666,6 +666,14 @@ export function dataNeeded({ what, instead }: { what: string; instead?: string }
   );
 }
 
+export function scoreNeedsActivations({ score }: { score: string }): UserError {
+  return new UserError(
+    'score-needs-activations',
+    `The score ${score} is one of bases of the activations, but the basis of the weights was asked for.`,
+    'Take the basis of the activations, or a score of the energy.',
+  );
+}
+
 export function modelChanged({ path }: { path: string }): UserError {
   return new UserError(
     'model-changed',

@@ -1,5 +1,5 @@
 /** One round of pruning: calibrate, plan, decompose, fit again, train. */
-import { dataNeeded } from '../errors';
+import { dataNeeded, scoreNeedsActivations } from '../errors';
 import type { Graph } from '../graph/graph';
 import type { Check, Projection } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
@@ -123,8 +123,11 @@ async function basisSurgery(
   const request = learningRequest(scene, from, settings);
   const wanted = usesActivations(settings);
   if (wanted && !settings.data) throw dataNeeded({ what: 'the activation basis', instead: 'the basis of the weights' });
-  if (!wanted && isMeasuredScore(settings.basis.score))
-    throw dataNeeded({ what: `the score ${settings.basis.score}`, instead: 'a score of the energy' });
+  const { score } = settings.basis;
+  if (!wanted && isMeasuredScore(score)) {
+    if (settings.data) throw scoreNeedsActivations({ score });
+    throw dataNeeded({ what: `the score ${score}`, instead: 'a score of the energy' });
+  }
   const calibration = wanted ? await tools.calibration(request, within(context, shares.calibrate)) : null;
   const { plan, projection } = projectPlan(from, settings, calibration, await tools.weightEnergies(from, settings));
   const decomposed = await decompose(

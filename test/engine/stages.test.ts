@@ -216,6 +216,9 @@ test.each(['taylor-per-mac', 'fisher-per-mac'] as const)('scores by %s need imag
     code: 'data-needed',
     hint: expect.stringContaining('a score of the energy'),
   });
+  await expect(run({ with: { basis: { score, basis: 'weights' } } })).rejects.toMatchObject({
+    code: 'score-needs-activations',
+  });
   const result = await run({ with: { basis: { score } } });
   expect(result.verification.every(({ passed }) => passed)).toBe(true);
 });
