@@ -35,8 +35,8 @@ function withoutWarning(estimate: TrainingEstimate): TrainingEstimate {
 }
 
 function costly({ training, ...others }: PruneSettings): unknown {
-  // Without one of its own, this method has the training of its schedule.
-  if (!training) return others.method === 'resrep' ? others : null;
+  // Without one of their own, this method has the training of its schedule and a new classifier its own.
+  if (!training) return others.method === 'resrep' || others.transfer ? others : null;
   const rest: Record<string, unknown> = { ...training };
   for (const key of FREE) delete rest[key];
   return { ...others, training: rest };

@@ -136,6 +136,22 @@ describe('with a new classifier', () => {
     expect(report?.losses.every(Number.isFinite)).toBe(true);
   });
 
+  test('takes a time that is known before it starts, also where nothing else is trained', async () => {
+    const time = (training?: SettingsInput['training']) =>
+      runs.service.handlers.trainingTime(
+        {
+          path: path.join(runs.folder, 'stripes.onnx'),
+          settings: settingsSchema.parse({ ...settings, transfer: { epochs: 3 }, training }),
+          folder: runs.folder,
+        },
+        quiet(),
+      );
+    const alone = await time();
+    expect(alone.steps % 3).toBe(0);
+    expect((await time({ epochs: 0 })).steps).toBe(alone.steps);
+    expect((await time({ epochs: 3 })).steps).toBe(2 * alone.steps);
+  });
+
   test('needs labels', async () => {
     await put(runs.folder, 'plain/images.idx3-ubyte', readFileSync(path.join(runs.folder, 'train-images-idx3-ubyte')));
     const data = { path: 'plain/images.idx3-ubyte' };

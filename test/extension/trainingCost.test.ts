@@ -47,6 +47,12 @@ it('drops what was measured for a schedule’s own training when the schedule ch
   expect(estimateAfter(known, resRep({}), resRep({ lambda: 0.01 }))).toEqual({ kind: 'unknown' });
 });
 
+it('drops what was measured for a new classifier alone when its training changes', () => {
+  const classifier = (transfer: object) => settingsSchema.parse({ method: 'basis', transfer });
+  expect(estimateAfter(known, classifier({}), classifier({}))).toEqual(known);
+  expect(estimateAfter(known, classifier({}), classifier({ epochs: 3 }))).toEqual({ kind: 'unknown' });
+});
+
 it.each([
   ['the images', settings({ epochs: 2, images: 10 })],
   ['the target', settings({ epochs: 2 }, { target: { kind: 'macs', value: 0.4 } })],
