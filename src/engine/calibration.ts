@@ -1,6 +1,5 @@
 /**
- * Activation moments of a model's layers on a user's images, and the energies of the bases they give. What was
- * collected is kept per model and settings, because every projection and run with the same data needs it again.
+ * Activation moments of a model's layers on a user's images, and the energies of the bases they give.
  */
 import path from 'node:path';
 import type { Layer } from '../analysis/layers';
@@ -18,7 +17,8 @@ import type { ScoredValue } from '../train/firstOrder';
 import { deviceOf } from './devices';
 import { scoresOnImages } from './imageScores';
 import { type Inputs, openInputs } from './inputs';
-import type { OpenedModel, OpenModels } from './models';
+import type { LearningRequest, Subject } from './learned';
+import type { OpenedModel } from './models';
 
 /** What projections need of a calibration; small enough to send between threads. */
 export interface Calibrated {
@@ -34,12 +34,15 @@ export interface Calibration extends Calibrated {
   readonly images: number;
 }
 
-/** What lanes tell each other: what was found for a key. */
-export interface CalibrationNews {
-  readonly kind: 'calibration';
-  readonly key: string;
-  readonly found: Calibrated;
-}
+/** Bases of activations, as something to learn from images. */
+export const bases: Subject<Calibration, Calibrated> = {
+  name: 'calibration',
+  // With their moments they are large.
+  kept: 2,
+  dependsOn: ({ basis: { foldBatchNorm, score } }) => [foldBatchNorm, isMeasuredScore(score) ? score : null],
+  learn: calibrate,
+  told: ({ energies, importance }) => ({ energies, importance }),
+};
 
 /** Enough positions for the covariance of a few hundred channels. */
 const POSITIONS_WANTED = 800 * 32 * 32;
@@ -53,32 +56,12 @@ export function calibrationImages(settings: PruneSettings, inputShape: readonly 
   return Math.max(LEAST_IMAGES, Math.min(MOST_IMAGES, Math.round(POSITIONS_WANTED / Math.max(1, pixels))));
 }
 
-/** Same key, same calibration. */
-export function calibrationKey(opened: OpenedModel, settings: PruneSettings, folder: string): string | null {
-  if (!settings.data) return null;
-  const { path: data, calibrationImages: images, preprocessing } = settings.data;
-  return JSON.stringify([
-    opened.model.path,
-    opened.stamp,
-    path.resolve(folder, data),
-    images ?? null,
-    preprocessing ?? null,
-    settings.seed,
-    settings.basis.foldBatchNorm,
-    isMeasuredScore(settings.basis.score) ? settings.basis.score : null,
-    settings.shapes ?? null,
-  ]);
-}
-
 /** Runs the calibration images through the model and finds the activation basis of every layer that can have one. */
-export async function calibrate(
-  models: OpenModels,
-  modelPath: string,
-  settings: PruneSettings,
-  folder: string,
+async function calibrate(
+  opened: OpenedModel,
+  { settings, folder }: LearningRequest,
   { signal, progress }: RequestContext,
 ): Promise<Calibration> {
-  const opened = await models.withShapes(modelPath, settings.shapes);
   const inputs = await openInputs(
     opened,
     path.resolve(folder, settings.data?.path ?? ''),

@@ -8,43 +8,28 @@ import { channelStatistics, type StatisticsRequest } from './channelStatistics';
 import { type ChannelKnowledge, channelGroups, planOfChannels } from './channels';
 import { deviceOf } from './devices';
 import { openInputs } from './inputs';
-import type { OpenedModel, OpenModels } from './models';
+import type { LearningRequest, Subject } from './learned';
+import type { OpenedModel } from './models';
 import { within } from './scene';
 import { measureSensitivity } from './sensitivity';
 
-/** What lanes tell each other. */
-export interface KnowledgeNews {
-  readonly kind: 'channels';
-  readonly key: string;
-  readonly knowledge: ChannelKnowledge;
-}
-
-/** Same key, same knowledge; null without images. */
-export function knowledgeKey(opened: OpenedModel, settings: PruneSettings, folder: string): string | null {
-  if (!settings.data) return null;
-  const { path: data, calibrationImages, preprocessing } = settings.data;
-  return JSON.stringify([
-    opened.model.path,
-    opened.stamp,
-    path.resolve(folder, data),
-    calibrationImages ?? null,
-    preprocessing ?? null,
-    settings.seed,
-    settings.shapes ?? null,
-    settings.channel.criterion,
-    settings.channel.allocation === 'sensitivity' ? [settings.channel.aggregate, settings.channel.normalize] : null,
-  ]);
-}
+/** What matters to channels, as something to learn from images: some numbers per channel, of one criterion per pair. */
+export const channels: Subject<ChannelKnowledge, ChannelKnowledge> = {
+  name: 'the importance of channels',
+  kept: 8,
+  dependsOn({ channel: { criterion, allocation, aggregate, normalize } }) {
+    return [criterion, allocation === 'sensitivity' ? [aggregate, normalize] : null];
+  },
+  learn: learnChannels,
+  told: (found) => found,
+};
 
 /** @throws UserError `shapes-unknown` and what reading the images throws */
-export async function learnChannels(
-  models: OpenModels,
-  modelPath: string,
-  settings: PruneSettings,
-  folder: string,
+async function learnChannels(
+  opened: OpenedModel,
+  { settings, folder }: LearningRequest,
   context: RequestContext,
 ): Promise<ChannelKnowledge> {
-  const opened = await models.withShapes(modelPath, settings.shapes);
   const groups = await channelGroups(opened);
   const data = settings.data as NonNullable<PruneSettings['data']>;
   const inputs = await openInputs(opened, path.resolve(folder, data.path), data.preprocessing);

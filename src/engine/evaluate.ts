@@ -1,9 +1,41 @@
-/** Accuracy of a model on a dataset, with its certainty, its confusions, and a warning when it looks like chance. */
+/**
+ * Accuracy of a model on a dataset, with its certainty, its confusions, and a warning when it looks like chance; of a model
+ * by itself, with its latency.
+ */
+import path from 'node:path';
 import { isNearChance } from '../data/metrics';
+import type { EngineParams, EngineResult } from '../protocol/engine';
 import type { AccuracyFacts } from '../protocol/facts';
 import type { RequestContext } from '../protocol/rpc';
+import { measureLatency } from '../runtime/latency';
 import { createSession, type DeviceId } from '../runtime/session';
-import { type Inputs, scoreOf } from './inputs';
+import { onDevice } from './devices';
+import { type Inputs, openInputs, scoreOf } from './inputs';
+import type { OpenModels } from './models';
+import { timingFeeds } from './timing';
+
+/** @throws UserError of whatever reading the model or the images meets */
+export async function evaluateFile(
+  models: OpenModels,
+  { path: file, data, limit, preprocessing, device, threads = 0, shapes }: EngineParams<'evaluate'>,
+  context: RequestContext,
+): Promise<EngineResult<'evaluate'>> {
+  const opened = await models.withShapes(file, shapes);
+  const inputs = await openInputs(opened, path.resolve(data), preprocessing);
+  try {
+    const { result, warnings } = await onDevice(device, async (chosen) => {
+      const accuracy = await evaluateModel(file, inputs, { limit, device: chosen, threads }, context);
+      const options = { device: chosen, threads, signal: context.signal };
+      const timing = await timingFeeds(opened, options);
+      if (!timing) return { accuracy, latency: null };
+      const [latency] = await measureLatency([file], timing.feeds, { ...options, batch: timing.batch });
+      return { accuracy, latency };
+    });
+    return { ...result, warnings };
+  } finally {
+    await inputs.close();
+  }
+}
 
 export async function evaluateModel(
   modelPath: string,

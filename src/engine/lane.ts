@@ -9,18 +9,19 @@ import { cancelled, type ErrorInfo, laneStopped, UserError } from '../errors';
 import type { EngineMethod, EngineParams, EngineResult } from '../protocol/engine';
 import type { Progress } from '../protocol/plan';
 import type { RequestContext } from '../protocol/rpc';
+import type { News } from './learned';
 
 export type LaneRequest =
   | { readonly id: number; readonly method: EngineMethod; readonly params: unknown }
   | { readonly id: number; readonly cancel: true }
   /** Something one lane found out that another can use. */
-  | { readonly tell: 'images'; readonly value: unknown };
+  | { readonly news: News };
 
 export type LaneReply =
   | { readonly id: number; readonly ok: unknown }
   | { readonly id: number; readonly error: ErrorInfo; readonly stack?: string }
   | { readonly id: number; readonly progress: Progress }
-  | { readonly tell: 'images'; readonly value: unknown };
+  | { readonly news: News };
 
 interface Open {
   readonly resolve: (value: never) => void;
@@ -35,13 +36,13 @@ export class Lane {
   private worker: Worker | undefined;
   private lastId = 0;
   private readonly open = new Map<number, Open>();
-  private readonly told: unknown[] = [];
+  private readonly told: News[] = [];
   /** One at a time: the runtime's threads are enough for one job. */
   private tail: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly script: string,
-    private readonly onTell: (value: unknown) => void,
+    private readonly onNews: (news: News) => void,
     private readonly log: (text: string) => void,
     private readonly order: 'one-by-one' | 'at-once' = 'one-by-one',
   ) {}
@@ -77,10 +78,10 @@ export class Lane {
   }
 
   /** Passes on what another lane found out; also to a worker that starts later. */
-  tell(value: unknown): void {
-    this.told.push(value);
+  tell(news: News): void {
+    this.told.push(news);
     if (this.told.length > TOLD_KEPT) this.told.shift();
-    this.worker?.postMessage({ tell: 'images', value } satisfies LaneRequest);
+    this.worker?.postMessage({ news } satisfies LaneRequest);
   }
 
   async stop(): Promise<void> {
@@ -115,7 +116,7 @@ export class Lane {
 
   private start(): Worker {
     const worker = new Worker(this.script);
-    for (const value of this.told) worker.postMessage({ tell: 'images', value } satisfies LaneRequest);
+    for (const news of this.told) worker.postMessage({ news } satisfies LaneRequest);
     worker.on('message', (reply: LaneReply) => this.receive(reply));
     worker.on('error', (error) => this.log(`A worker failed: ${error.stack ?? error}`));
     worker.on('exit', (code) => {
@@ -127,8 +128,8 @@ export class Lane {
   }
 
   private receive(reply: LaneReply): void {
-    if ('tell' in reply) {
-      this.onTell(reply.value);
+    if ('news' in reply) {
+      this.onNews(reply.news);
       return;
     }
     const request = this.open.get(reply.id);

@@ -12,7 +12,7 @@ import { Lane } from './lane';
 const log = (text: string): void => console.error(text);
 const script = path.join(__dirname, 'worker.js');
 const look = new Lane(script, () => undefined, log, 'at-once');
-const work = new Lane(script, (value) => look.tell(value), log);
+const work = new Lane(script, (news) => look.tell(news), log);
 
 const handlers = Object.fromEntries(
   (Object.keys(lanes) as EngineMethod[]).map((method) => [

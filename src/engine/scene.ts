@@ -10,6 +10,7 @@ import type { PauseGate } from '../train/loop';
 import type { Calibration } from './calibration';
 import type { ChannelKnowledge } from './channels';
 import type { Inputs } from './inputs';
+import type { LearningRequest } from './learned';
 import type { OpenedModel, OpenModels } from './models';
 import type { WeightEnergies } from './singularValues';
 import type { Stages } from './stages';
@@ -28,15 +29,9 @@ export interface RunRequest {
 export interface RunTools {
   readonly models: OpenModels;
   /** Calibrations of earlier runs and projections with the same data. */
-  calibration(
-    request: { path: string; settings: PruneSettings; folder: string },
-    context: RequestContext,
-  ): Promise<Calibration>;
+  calibration(request: LearningRequest, context: RequestContext): Promise<Calibration>;
   /** The same for the channels. */
-  channelKnowledge(
-    request: { path: string; settings: PruneSettings; folder: string },
-    context: RequestContext,
-  ): Promise<ChannelKnowledge>;
+  channelKnowledge(request: LearningRequest, context: RequestContext): Promise<ChannelKnowledge>;
   weightEnergies(opened: OpenedModel, settings: PruneSettings): Promise<WeightEnergies>;
   /** Lets the run's training wait. */
   readonly pause?: PauseGate;

@@ -3,29 +3,27 @@
  * Worker threads and the command line use the same service.
  */
 import * as os from 'node:os';
-import path from 'node:path';
 import { spectrumOf } from '../analysis/spectrum';
 import { dataNeeded, layerUnknown } from '../errors';
 import type { Spectrum } from '../protocol/facts';
 import type { GroupDetail, LayerDetail, Sensitivity } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
-import type { EngineHandlers, RequestContext } from '../protocol/rpc';
-import { measureLatency } from '../runtime/latency';
+import type { EngineHandlers } from '../protocol/rpc';
 import { PauseGate } from '../train/loop';
-import { type Calibrated, type Calibration, type CalibrationNews, calibrate, calibrationKey } from './calibration';
-import { type KnowledgeNews, knowledgeKey, learnChannels } from './channelKnowledge';
-import type { ChannelKnowledge } from './channels';
+import { bases } from './calibration';
+import { channels } from './channelKnowledge';
 import { compareModels } from './compare';
 import { deviceOf, devices, onDevice } from './devices';
-import { evaluateModel } from './evaluate';
+import { evaluateFile } from './evaluate';
 import { datasetAlone, openInputs } from './inputs';
+import { Learned, type News } from './learned';
 import { type OpenedModel, OpenModels } from './models';
 import { type AnyPlan, type KnownOfImages, planFor } from './planning';
 import { runPrune } from './run';
 import { saveRun } from './save';
+import type { RunTools } from './scene';
 import { isAboutTheWeight, SingularValues, type WeightEnergies } from './singularValues';
 import { createSpectraPool } from './spectra/pool';
-import { timingFeeds } from './timing';
 import { trainingTime } from './trainingTime';
 
 export interface ServiceOptions {
@@ -35,79 +33,29 @@ export interface ServiceOptions {
   readonly tell?: (news: News) => void;
 }
 
-/** What lanes tell each other. */
-export type News = CalibrationNews | KnowledgeNews;
-
 export interface Service {
   readonly handlers: EngineHandlers;
   /** Takes over what another thread's service has found out. */
-  adopt(news: unknown): void;
+  adopt(news: News): void;
   dispose(): Promise<void>;
 }
 
-/** Calibrations kept with their moments; they are large. */
-const CALIBRATIONS_KEPT = 2;
-/** What was learned of channels: some numbers per channel, for one criterion some per pair of channels. */
-const KNOWLEDGE_KEPT = 8;
-
-export function createService({ spectraWorker, tell }: ServiceOptions): Service {
+export function createService({ spectraWorker, tell = () => undefined }: ServiceOptions): Service {
   const models = new OpenModels();
   const pool = createSpectraPool(spectraWorker ? os.availableParallelism() : 0, spectraWorker ?? '');
   const values = new SingularValues(pool);
-  const calibrations = new Map<string, Calibration>();
-  const calibrated = new Map<string, Calibrated>();
-  const knowledge = new Map<string, ChannelKnowledge>();
+  const calibrations = new Learned(bases, models, tell);
+  const knowledge = new Learned(channels, models, tell);
   /** Of the run that is going on, or was last. */
   let gate: PauseGate | null = null;
 
   const energiesOfWeights = (opened: OpenedModel, settings: PruneSettings): Promise<WeightEnergies> =>
     values.energies(opened, settings.basis.foldBatchNorm);
 
-  const calibrationFor = async (
-    request: { path: string; settings: PruneSettings; folder: string },
-    context: RequestContext,
-  ): Promise<Calibration> => {
-    const opened = await models.withShapes(request.path, request.settings.shapes);
-    const key = calibrationKey(opened, request.settings, request.folder) ?? '';
-    const known = calibrations.get(key);
-    if (known) return known;
-    const found = await calibrate(models, request.path, request.settings, request.folder, context);
-    calibrations.set(key, found);
-    for (const oldest of calibrations.keys()) if (calibrations.size > CALIBRATIONS_KEPT) calibrations.delete(oldest);
-    const { energies, importance } = found;
-    calibrated.set(key, { energies, importance });
-    tell?.({ kind: 'calibration', key, found: { energies, importance } });
-    return found;
-  };
-
-  const remember = (key: string, found: ChannelKnowledge): void => {
-    knowledge.set(key, found);
-    for (const oldest of knowledge.keys()) if (knowledge.size > KNOWLEDGE_KEPT) knowledge.delete(oldest);
-  };
-
-  const knowledgeFor = async (
-    request: { path: string; settings: PruneSettings; folder: string },
-    context: RequestContext,
-  ): Promise<ChannelKnowledge> => {
-    const opened = await models.withShapes(request.path, request.settings.shapes);
-    const key = knowledgeKey(opened, request.settings, request.folder) ?? '';
-    const known = knowledge.get(key);
-    if (known) return known;
-    const found = await learnChannels(models, request.path, request.settings, request.folder, context);
-    remember(key, found);
-    tell?.({ kind: 'channels', key, knowledge: found });
-    return found;
-  };
-
   const known: KnownOfImages = {
-    calibration(opened, settings, folder) {
-      const key = settings.basis.basis === 'weights' ? null : calibrationKey(opened, settings, folder);
-      return (key === null ? null : calibrated.get(key)) ?? null;
-    },
-    channels(opened, settings, folder) {
-      const key = knowledgeKey(opened, settings, folder);
-      return (key === null ? null : knowledge.get(key)) ?? null;
-    },
+    calibration: (opened, settings, folder) =>
+      settings.basis.basis === 'weights' ? null : calibrations.known(opened, settings, folder),
+    channels: (...asked) => knowledge.known(...asked),
     weightEnergies: energiesOfWeights,
   };
   const plan = async (modelPath: string, settings: PruneSettings, folder: string): Promise<AnyPlan> =>
@@ -156,7 +104,7 @@ export function createService({ spectraWorker, tell }: ServiceOptions): Service 
       if (!settings.data) throw dataNeeded({ what: 'sensitivity' });
       const { result } = await onDevice(settings.device, (device) => {
         const channel = { ...settings.channel, allocation: 'sensitivity' as const };
-        return knowledgeFor({ path: file, settings: { ...settings, channel, device }, folder }, context);
+        return knowledge.learn({ path: file, settings: { ...settings, channel, device }, folder }, context);
       });
       return result.sensitivity as Sensitivity;
     },
@@ -164,9 +112,9 @@ export function createService({ spectraWorker, tell }: ServiceOptions): Service 
       const { result } = await onDevice(settings.device, async (device) => {
         const request = { path: file, settings: { ...settings, device }, folder };
         const { method } = settings;
-        if (method !== 'channel' && method !== 'double') return calibrationFor(request, context);
+        if (method !== 'channel' && method !== 'double') return calibrations.learn(request, context);
         // The bases of a double pruning are those of a model that is not there yet.
-        await knowledgeFor(request, context);
+        await knowledge.learn(request, context);
         return null;
       });
       return { images: result?.images ?? 0 };
@@ -179,23 +127,7 @@ export function createService({ spectraWorker, tell }: ServiceOptions): Service 
       return inputs.facts;
     },
     devices: () => devices(),
-    async evaluate({ path: file, data, limit, preprocessing, device, threads = 0, shapes }, context) {
-      const opened = await models.withShapes(file, shapes);
-      const inputs = await openInputs(opened, path.resolve(data), preprocessing);
-      try {
-        const { result, warnings } = await onDevice(device, async (chosen) => {
-          const accuracy = await evaluateModel(file, inputs, { limit, device: chosen, threads }, context);
-          const options = { device: chosen, threads, signal: context.signal };
-          const timing = await timingFeeds(opened, options);
-          if (!timing) return { accuracy, latency: null };
-          const [latency] = await measureLatency([file], timing.feeds, { ...options, batch: timing.batch });
-          return { accuracy, latency };
-        });
-        return { ...result, warnings };
-      } finally {
-        await inputs.close();
-      }
-    },
+    evaluate: (request, context) => evaluateFile(models, request, context),
     async pause({ paused }) {
       if (paused) gate?.pause();
       else gate?.resume();
@@ -204,10 +136,10 @@ export function createService({ spectraWorker, tell }: ServiceOptions): Service 
       // Before anything is awaited: a pause may follow at once.
       const pause = new PauseGate();
       gate = pause;
-      const tools = {
+      const tools: RunTools = {
         models,
-        calibration: calibrationFor,
-        channelKnowledge: knowledgeFor,
+        calibration: (...asked) => calibrations.learn(...asked),
+        channelKnowledge: (...asked) => knowledge.learn(...asked),
         weightEnergies: energiesOfWeights,
         pause,
       };
@@ -229,9 +161,7 @@ export function createService({ spectraWorker, tell }: ServiceOptions): Service 
   return {
     handlers,
     adopt(news) {
-      const told = news as News;
-      if (told.kind === 'calibration') calibrated.set(told.key, told.found);
-      else remember(told.key, told.knowledge);
+      for (const learned of [calibrations, knowledge]) learned.adopt(news);
     },
     async dispose() {
       models.closeAll();

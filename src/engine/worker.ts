@@ -11,12 +11,12 @@ const port = parentPort;
 const post = (reply: LaneReply): void => port.postMessage(reply);
 const service = createService({
   spectraWorker: path.join(__dirname, 'spectra.worker.js'),
-  tell: (value) => post({ tell: 'images', value }),
+  tell: (news) => post({ news }),
 });
 const running = new Map<number, AbortController>();
 
 port.on('message', async (request: LaneRequest) => {
-  if ('tell' in request) return service.adopt(request.value);
+  if ('news' in request) return service.adopt(request.news);
   if ('cancel' in request) return running.get(request.id)?.abort(cancelled());
   const { id, method, params } = request;
   const abort = new AbortController();

@@ -14,8 +14,8 @@ const { parentPort } = require('node:worker_threads');
 const told = [];
 const stopped = new Set();
 const log = [];
-parentPort.on('message', async ({ id, method, params, cancel, tell, value }) => {
-  if (tell) return told.push(value);
+parentPort.on('message', async ({ id, method, params, cancel, news }) => {
+  if (news) return told.push(news.key);
   if (cancel) return stopped.add(id);
   log.push(method + (params.path ?? ''));
   if (method === 'run') process.exit(3);
@@ -170,9 +170,10 @@ describe('a lane for looking', () => {
 
   it('is told what another lane found out, before and after its worker starts', async () => {
     const to = lane('at-once');
-    to.tell('early');
+    const news = (key: string) => ({ subject: 'anything', key, told: null });
+    to.tell(news('early'));
     expect(await send(to, 'open').result).toMatchObject({ told: ['early'] });
-    to.tell('late');
+    to.tell(news('late'));
     expect(await send(to, 'open').result).toMatchObject({ told: ['early', 'late'] });
     await expect(send(to, 'run').result).rejects.toMatchObject({ code: 'worker-stopped' });
     expect(await send(to, 'open').result).toMatchObject({ told: ['early', 'late'] });

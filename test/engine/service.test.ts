@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, test } from 'vitest';
+import type { News } from '../../src/engine/learned';
 import { OpenModels } from '../../src/engine/models';
 import { createService, type Service, type ServiceOptions } from '../../src/engine/service';
 import { cancelled } from '../../src/errors';
@@ -264,7 +265,7 @@ describe('looking at a model', () => {
   });
 
   it('projects by the weights until images were looked at, in this thread or another', async () => {
-    const news: unknown[] = [];
+    const news: News[] = [];
     const work = service({ tell: (value) => news.push(structuredClone(value)) });
     const look = service();
     const request = { path: task.model, settings: withImages(), folder: task.folder };
@@ -282,6 +283,15 @@ describe('looking at a model', () => {
     // Other images, another seed: another calibration.
     const other = { ...request, settings: withImages({ seed: 1 }) };
     expect((await look.handlers.project(other, context())).basis).toBe('weights');
+    // The same for channels.
+    const channels = { ...request, settings: withImages({ method: 'channel' }) };
+    const byWeights = await look.handlers.project(channels, context());
+    await work.handlers.calibrate(channels, context());
+    expect(news).toHaveLength(2);
+    look.adopt(news[1]);
+    const byImages = await work.handlers.project(channels, context());
+    expect(byImages.groups).not.toEqual(byWeights.groups);
+    expect(await look.handlers.project(channels, context())).toEqual(byImages);
   });
 });
 
