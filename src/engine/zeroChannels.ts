@@ -8,7 +8,7 @@ import type { Layer } from '../analysis/layers';
 import { findLayers } from '../analysis/layers';
 import { serializeGraph } from '../formats/onnx/serialize';
 import { attribute, type Graph, type GraphNode, type ModelMetadata } from '../graph/graph';
-import type { Compaction } from '../prune/compaction/places';
+import { type Compaction, normalizationOf } from '../prune/compaction/places';
 import type { ChannelGroups, Group } from '../prune/groups';
 import type { RemoveChannelsCut } from '../prune/plan';
 import { removalOfCuts } from '../surgery/channels';
@@ -83,9 +83,14 @@ export async function againstZeros(
   const layers = new Map(wiring.layers.map((layer) => [layer.name, layer]));
   // Layers with a compactor of their own get a bias.
   const takes = (name: string): boolean => folded.has(name) || takesOffset(wiring.graph, layers.get(name) as Layer);
+  const own = new Set([...folded].map((name) => normalizationOf((layers.get(name) as Layer).node, wiring)));
+  // Training may make a constant of what is zero now: by depthwise layers, and normalizations that are not folded.
+  const mayShift = ({ members, scales }: Group): boolean =>
+    members.some(({ role }) => role === 'follower') ||
+    scales.some(({ use }) => !use || !own.has(wiring.nodes[use.node]));
   const reasons = new Map<string, string>();
   for (const { group } of groups) {
-    const reason = reasonOf(group, ranges, (node) => wiring.nodes[node], takes);
+    const reason = reasonOf(group, ranges, (node) => wiring.nodes[node], takes, mayShift(group));
     if (reason) reasons.set(group.name, reason);
   }
   return reasons;
@@ -96,8 +101,8 @@ function reasonOf(
   ranges: ReadonlyMap<string, Range>,
   nodeAt: (node: number) => GraphNode,
   takes: (layer: string) => boolean,
+  mayShift: boolean,
 ): string | null {
-  const mayShift = group.members.some(({ role }) => role === 'follower');
   for (const { node, layer, axis } of group.sums) {
     const range = ranges.get(`${axis.value}@${axis.axis}`);
     if (!range) continue;

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { OpenModels } from '../../src/engine/models';
 import { siteOf } from '../../src/engine/resrep';
 import { againstZeros, withConstants } from '../../src/engine/zeroChannels';
-import type { Graph } from '../../src/graph/graph';
+import { type Graph, int } from '../../src/graph/graph';
 import { settingsSchema } from '../../src/protocol/recipe';
 import { removeChannels } from '../../src/surgery/channels';
 import { withCompactors } from '../../src/surgery/compactors';
@@ -42,6 +42,40 @@ test('a constant that would be padded is a reason against', async () => {
   const reasons = await reasonsOf(between('Sigmoid', 3));
   expect([...reasons]).toEqual([['a', 'channels of zeros become a constant, and b pads its input']]);
 });
+
+/** A layer whose channels go through a depthwise layer or a normalization without offsets, and one that pads. */
+function shiftless(follow: (net: Net, x: string) => string): Graph {
+  const net = new Net();
+  const x = follow(net, net.conv('a', net.input('x', ['N', 3, 6, 6]), 8));
+  net.output('y', net.conv('c', net.relu(x), 4, { kernel: 3, bias: true }));
+  return net.graph();
+}
+
+test.each<[string, (net: Net, x: string) => string]>([
+  [
+    'a depthwise layer with a bias',
+    (net, x) => net.op('Conv', [x, net.random('w', [8, 1, 1, 1]), zeros(net)], { group: int(8) }),
+  ],
+  ['a normalization of its own images', (net, x) => net.op('InstanceNormalization', [x, zeros(net, 1), zeros(net)])],
+  ['a normalization behind a concatenation', (net, x) => fresh(net, net.concat([x, x]), 16)],
+])('what training may make of zeros is a reason against: %s', async (_, follow) => {
+  const reasons = await reasonsOf(shiftless(follow));
+  expect([...reasons]).toEqual([['a', 'channels of zeros become a constant, and c pads its input']]);
+});
+
+test('zeros stay zeros behind a normalization that is folded', async () => {
+  expect(await reasonsOf(shiftless((net, x) => fresh(net, x, 8)))).toEqual(new Map());
+});
+
+function zeros(net: Net, value = 0, count = 8): string {
+  return net.floats(Array(count).fill(value));
+}
+
+/** A BatchNormalization that nothing was trained of. */
+function fresh(net: Net, x: string, count: number): string {
+  const parameters = [1, 0, 0, 1].map((value) => zeros(net, value, count));
+  return net.op('BatchNormalization', [x, ...parameters]);
+}
 
 test('what adds to zeros for inputs below zero alone is a reason against, too', async () => {
   const net = new Net();
