@@ -2,7 +2,7 @@
 import type { LayerFacts, ModelFacts } from '../src/protocol/facts';
 import type { LayerProjection, Projection } from '../src/protocol/plan';
 import type { LayerOverride, PruneSettings } from '../src/protocol/recipe';
-import { usedOverrides } from '../src/settings/methods';
+import { usedOverrides, usesLocks, usesRanks } from '../src/settings/methods';
 import { type GroupRow, groupRows, groupsByLayer } from './groups';
 
 export interface LayerRow {
@@ -65,6 +65,12 @@ export function layerRows(
       reason: reasonOf(layer, plan, group),
     };
   });
+}
+
+/** Whether there is something in a layer to lock: what has no smaller form still has single weights. */
+export function isLockable({ facts }: LayerRow, settings: PruneSettings | null): boolean {
+  if (settings === null || usesRanks(settings)) return facts.reason === null;
+  return usesLocks(settings);
 }
 
 /** A group's reason says more than that of a layer that has to go with it. */

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Projection } from '../../src/protocol/plan';
 import type { PruneSettings } from '../../src/protocol/recipe';
 import {
+  isLockable,
   keptShare,
+  type LayerRow,
   layerRows,
   matchesFilter,
   nextSort,
@@ -40,6 +42,17 @@ test('a row joins facts, plan and override', () => {
   expect(keptShare(rows[2])).toBe(0.25);
   expect(rows[0].reason).toBe('protected');
   expect(rows.reduce((sum, row) => sum + (row.macsShare ?? 0), 0)).toBeCloseTo(1, 12);
+});
+
+test('what has no smaller form is locked where single weights are pruned', () => {
+  const depthwise = rows.find(({ facts: layer }) => layer.reason !== null) as LayerRow;
+  const lockable = (row: LayerRow) =>
+    (['basis', 'double', 'gsm', 'channel', 'fine-tune'] as const).map((method) =>
+      isLockable(row, { ...settings, method }),
+    );
+  expect(lockable(rows[2])).toEqual([true, true, true, false, false]);
+  expect(lockable(depthwise)).toEqual([false, false, true, false, false]);
+  expect([isLockable(rows[2], null), isLockable(depthwise, null)]).toEqual([true, false]);
 });
 
 test('the last override of a name counts; patterns are not the layer’s own', () => {

@@ -6,7 +6,7 @@ import { css, html, LitElement, nothing, type PropertyValues, type TemplateResul
 import { customElement, property, state } from 'lit/decorators.js';
 import type { Spectrum } from '../../src/protocol/facts';
 import type { LayerDetail } from '../../src/protocol/plan';
-import { usesLocks, usesRanks } from '../../src/settings/methods';
+import { usesRanks } from '../../src/settings/methods';
 import { importanceChart } from '../charts/importance';
 import { rankAt, spectrumArea, spectrumChart } from '../charts/spectrum';
 import { cutHandle, keyedRank } from '../controls/cutHandle';
@@ -17,7 +17,7 @@ import { icons } from '../controls/icons';
 import { panelId, tabId, tabStyles, tabs } from '../controls/tabs';
 import { exact, percent, real } from '../format';
 import { isRemovable, type PlanKind, planKind } from '../groups';
-import type { LayerRow } from '../layers';
+import { isLockable, type LayerRow } from '../layers';
 import type { UiState } from '../persisted';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
@@ -239,7 +239,7 @@ export class EspalierLayerDetail extends LitElement {
     const { facts, group } = this.row;
     const { kind } = this;
     const { settings } = this.session.state;
-    const canLock = settings !== null && usesLocks(settings) && facts.reason === null;
+    const canLock = settings !== null && isLockable(this.row, settings);
     return html`
       <div class="head">
         <h2 class="ellipsis" title=${facts.name}>${facts.name}</h2>

@@ -14,7 +14,7 @@ import { icons } from '../controls/icons';
 import { styleVars } from '../controls/styleVars';
 import { count, exact, percent, shape } from '../format';
 import { askedChannels, type GroupRow, gives, isRemovable, type PlanKind, planKind } from '../groups';
-import { keptShare, type LayerRow, nextSort, operatorCounts, type SortColumn, shownRows } from '../layers';
+import { isLockable, keptShare, type LayerRow, nextSort, operatorCounts, type SortColumn, shownRows } from '../layers';
 import { Memo } from '../memo';
 import { type Session, SessionController } from '../session';
 import { strings } from '../strings';
@@ -250,7 +250,7 @@ export class EspalierLayerTable extends LitElement {
                 <div role="gridcell" class="spectrum">${this.spectrum(row)}</div>
                 <div role="gridcell" class="rank right" title=${reason}>${full === 0 ? nothing : keptOf(row.rank, full)}</div>
                 <div role="gridcell" class="keptColumn">${full === 0 ? nothing : this.ratio(row, active)}</div>
-                ${hasLocks ? html`<div role="gridcell" class="lock">${facts.reason === null ? this.lock(row, active) : nothing}</div>` : nothing}`
+                ${hasLocks ? html`<div role="gridcell" class="lock">${isLockable(row, this.session.state.settings) ? this.lock(row, active) : nothing}</div>` : nothing}`
             : this.channelCells(row, kind, active)
         }
         <div role="gridcell" class="reason ellipsis" title=${reason}>${reason}</div>
