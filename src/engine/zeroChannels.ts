@@ -62,7 +62,8 @@ function rangeOf(tensors: readonly Tensor[], axis: number): Range {
 const NEGLIGIBLE = 1e-6;
 
 /**
- * Why groups can't be pruned by zeros, by name: found by running the network with all compactors zero.
+ * Why groups can't be pruned by zeros, by name: found by running the network with half of each group's channels zero and
+ * then with the other half, since what other channels add to zeros shows only while these are alive.
  * @param graph with compactors
  */
 export async function againstZeros(
@@ -72,13 +73,12 @@ export async function againstZeros(
   { wiring }: ChannelGroups,
   inputs: readonly Readonly<Record<string, Tensor>>[],
 ): Promise<Map<string, string>> {
-  const initializers = new Map(graph.initializers);
-  for (const name of matrices.values()) {
-    const { dims, bytes } = initializers.get(name) as TensorRef;
-    initializers.set(name, memoryTensor(name, float32Tensor(new Float32Array(bytes / 4), dims)));
-  }
   const axes = groups.flatMap(({ group }) => group.sums.map(({ axis }) => axis));
-  const ranges = await rangesOf({ ...graph, initializers }, metadata, inputs, axes);
+  const halves: Map<string, Range>[] = [];
+  for (const half of [0, 1]) {
+    const zeroed = withZeros(graph, matrices, places, (channel) => channel % 2 === half);
+    halves.push(await rangesOf(zeroed, metadata, inputs, axes));
+  }
   const folded = new Set(places.flatMap(({ layers }) => layers));
   const layers = new Map(wiring.layers.map((layer) => [layer.name, layer]));
   // Layers with a compactor of their own get a bias.
@@ -90,24 +90,44 @@ export async function againstZeros(
     scales.some(({ use }) => !use || !own.has(wiring.nodes[use.node]));
   const reasons = new Map<string, string>();
   for (const { group } of groups) {
-    const reason = reasonOf(group, ranges, (node) => wiring.nodes[node], takes, mayShift(group));
+    const reason = reasonOf(group, halves, (node) => wiring.nodes[node], takes, mayShift(group));
     if (reason) reasons.set(group.name, reason);
   }
   return reasons;
 }
 
+/** The graph with compactors that are the identity but for rows of zeros. */
+function withZeros(
+  graph: Graph,
+  matrices: ReadonlyMap<string, string>,
+  places: Compaction['places'],
+  isZero: (channel: number) => boolean,
+): Graph {
+  const initializers = new Map(graph.initializers);
+  for (const { name: place, rows } of places) {
+    const name = matrices.get(place) as string;
+    const { dims } = initializers.get(name) as TensorRef;
+    const Q = Float32Array.from({ length: rows.length ** 2 }, (_, i) => {
+      const owner = rows[Math.floor(i / rows.length)];
+      return i % (rows.length + 1) === 0 && !(owner && isZero(owner.channel)) ? 1 : 0;
+    });
+    initializers.set(name, memoryTensor(name, float32Tensor(Q, dims)));
+  }
+  return { ...graph, initializers };
+}
+
+/** @param halves ranges while the channels of even, and of odd number are zero */
 function reasonOf(
   group: Group,
-  ranges: ReadonlyMap<string, Range>,
+  halves: readonly ReadonlyMap<string, Range>[],
   nodeAt: (node: number) => GraphNode,
   takes: (layer: string) => boolean,
   mayShift: boolean,
 ): string | null {
   for (const { node, layer, axis } of group.sums) {
-    const range = ranges.get(`${axis.value}@${axis.axis}`);
-    if (!range) continue;
     for (const [i, channel] of axis.channels.entries()) {
-      if (channel < 0) continue;
+      const range = channel < 0 ? undefined : halves[channel % 2].get(`${axis.value}@${axis.axis}`);
+      if (!range) continue;
       const [low, high] = [range.low[axis.first + i], range.high[axis.first + i]];
       const isConstant = Math.abs(high - low) <= NEGLIGIBLE * Math.max(1, Math.abs(high));
       if (!isConstant) return 'channels of zeros do not stay constant on their way';

@@ -77,6 +77,16 @@ function fresh(net: Net, x: string, count: number): string {
   return net.op('BatchNormalization', [x, ...parameters]);
 }
 
+test('what channels of another group add to zeros is a reason against', async () => {
+  const net = new Net();
+  const x = net.input('x', ['N', 3, 6, 6]);
+  const map = net.conv('map', net.block('a', x, 8), 1, { bias: true });
+  const sum = net.op('Add', [net.block('b', x, 8, { act: null }), map], {}, 8);
+  net.output('y', net.conv('c', net.relu(sum), 4, { bias: true }));
+  const reasons = await reasonsOf(net.graph());
+  expect([...reasons]).toEqual([['b', 'channels of zeros do not stay constant on their way']]);
+});
+
 test('what adds to zeros for inputs below zero alone is a reason against, too', async () => {
   const net = new Net();
   const x = net.input('x', ['N', 1, 6, 6]);
