@@ -10,7 +10,7 @@ import { withCompactors } from '../../src/surgery/compactors';
 import { foldCompactors } from '../../src/surgery/foldCompactors';
 import { mobileNet1 } from '../support/architectures/mobile';
 import { Net } from '../support/architectures/net';
-import { vgg } from '../support/architectures/residual';
+import { denseNet, vgg } from '../support/architectures/residual';
 import { groupsOf } from '../support/channels';
 import { cutsOf, placesOf } from '../support/compaction';
 import { metadataOf } from '../support/graphs';
@@ -108,7 +108,8 @@ test('what adds to zeros for inputs below zero alone is a reason against, too', 
 test.each([
   ['a sigmoid', between('Sigmoid', 1)],
   ['depthwise layers with normalization', mobileNet1()],
-])('what %s makes of zeros goes into biases, and nothing changes', async (_, graph) => {
+  ['normalizations behind concatenations', denseNet()],
+])('what becomes of zeros behind %s goes into biases, and nothing changes', async (_, graph) => {
   const site = await groupsOf(graph);
   const compaction = placesOf(site);
   const isGone = (channel: number): boolean => channel % 3 === 1;
