@@ -32,6 +32,8 @@ const MASKED = 'compaction/masked';
 const REACHED = 'compaction/reached';
 
 export class MaskKeeper implements Companion {
+  /** Rows that are pulled to zero take the network's answers with them, most of all in short runs. */
+  readonly raisesLoss = true;
   /** 1 where a channel is masked, by group. */
   masked: readonly Uint8Array[];
   private count = 0;

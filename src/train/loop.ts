@@ -37,6 +37,8 @@ export interface TrainingData {
 
 /** What goes along with a training and steers it between its steps. */
 export interface Companion {
+  /** Whether the loss may rise on the way, however far; numbers that are none still end the training. */
+  readonly raisesLoss: boolean;
   /** What a step is given beside its batch. @param step from 0 */
   before(step: number, program: TrainingProgram): Readonly<Record<string, Tensor>>;
   /** What checkpoints keep of it, under names of its own. */
@@ -109,7 +111,7 @@ export async function train(program: TrainingProgram, options: TrainingOptions):
   const run = new Run(resume, data.batchesPerEpoch);
   const steps = epochs * data.batchesPerEpoch;
   const clock = new StepClock();
-  const watch = new DivergenceWatch();
+  const watch = new DivergenceWatch(companion?.raisesLoss ?? false);
   let saved = performance.now();
   const save = (): void => {
     if (!checkpoint) return;
@@ -267,12 +269,16 @@ class DivergenceWatch {
   private sum = 0;
   private count = 0;
 
+  /** @param mayRise whether only numbers that are none count */
+  constructor(private readonly mayRise: boolean) {}
+
   /** @throws UserError `training-diverged` */
   check({ loss, norm }: StepResult, step: number, checkpoint: string | undefined): void {
     if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
       const found = Number.isFinite(loss) ? `a gradient of length ${norm}` : `a loss of ${loss}`;
       throw trainingDiverged({ step, found, checkpoint });
     }
+    if (this.mayRise) return;
     this.sum += loss;
     this.count += 1;
     if (this.count < DivergenceWatch.stretch) return;

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { TrainingProgress } from '../../src/protocol/plan';
 import { readCheckpoint, type TrainingRecord } from '../../src/train/checkpoint';
-import { PauseGate, type TrainingOptions, train } from '../../src/train/loop';
+import { type Companion, PauseGate, type TrainingOptions, train } from '../../src/train/loop';
 import type { ProgramState } from '../../src/train/program';
 import { cosine } from '../../src/train/schedules';
 import { type Toy, toyData, toyProgram } from '../support/training';
@@ -148,6 +148,25 @@ describe('when training goes wrong', () => {
     const wild = { data: toyData(), ...options, epochs: 20, schedule: (step: number) => (step < 30 ? 0.1 : 40) };
     await expect(train(program, wild)).rejects.toMatchObject({ code: 'training-diverged' });
     await program.release();
+  });
+
+  test('but not where losses may rise on the way', async () => {
+    const schedule = (step: number): number => (step < 30 ? 0.1 : step < 32 ? 40 : 0);
+    const high = { data: toyData(), ...options, epochs: 20, schedule };
+    const once = (await toyProgram({}, { clip: undefined })).program;
+    await expect(train(once, high)).rejects.toMatchObject({ code: 'training-diverged' });
+    await once.release();
+    const companion: Companion = {
+      raisesLoss: true,
+      before: () => ({}),
+      state: () => ({}),
+      restore: () => undefined,
+      progress: () => ({}),
+    };
+    const again = (await toyProgram({}, { clip: undefined })).program;
+    const { losses } = await train(again, { ...high, companion });
+    expect(losses.at(-1)).toBeGreaterThan(Math.max(10, 5 * losses[0]));
+    await again.release();
   });
 });
 
