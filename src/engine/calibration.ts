@@ -62,11 +62,10 @@ async function calibrate(
   { settings, folder }: LearningRequest,
   { signal, progress }: RequestContext,
 ): Promise<Calibration> {
-  const inputs = await openInputs(
-    opened,
-    path.resolve(folder, settings.data?.path ?? ''),
-    settings.data?.preprocessing,
-  );
+  const inputs = await openInputs(opened, path.resolve(folder, settings.data?.path ?? ''), {
+    preprocessing: settings.data?.preprocessing,
+    signal,
+  });
   try {
     const count = Math.min(inputs.dataset.length, calibrationImages(settings, inputs.shape));
     const layers = opened.layers.filter((layer) => layer.reason === null && outputRank(opened, layer) !== null);

@@ -32,7 +32,10 @@ async function learnChannels(
 ): Promise<ChannelKnowledge> {
   const groups = await channelGroups(opened);
   const data = settings.data as NonNullable<PruneSettings['data']>;
-  const inputs = await openInputs(opened, path.resolve(folder, data.path), data.preprocessing);
+  const inputs = await openInputs(opened, path.resolve(folder, data.path), {
+    preprocessing: data.preprocessing,
+    signal: context.signal,
+  });
   const session = { device: await deviceOf(settings.device), threads: settings.threads };
   try {
     const wantsSensitivity = settings.channel.allocation === 'sensitivity';

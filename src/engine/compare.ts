@@ -83,7 +83,7 @@ async function accuracies(
   limit: number | undefined,
   context: RequestContext,
 ): Promise<ModelComparison['accuracy']> {
-  const inputs = await openInputs(a, path.resolve(data));
+  const inputs = await openInputs(a, path.resolve(data), { signal: context.signal });
   try {
     const options = { limit, device: 'cpu', threads: 0 } as const;
     return {

@@ -21,7 +21,7 @@ export async function evaluateFile(
   context: RequestContext,
 ): Promise<EngineResult<'evaluate'>> {
   const opened = await models.withShapes(file, shapes);
-  const inputs = await openInputs(opened, path.resolve(data), preprocessing);
+  const inputs = await openInputs(opened, path.resolve(data), { preprocessing, signal: context.signal });
   try {
     const { result, warnings } = await onDevice(device, async (chosen) => {
       const accuracy = await evaluateModel(file, inputs, { limit, device: chosen, threads }, context);

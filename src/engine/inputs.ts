@@ -76,15 +76,19 @@ const BATCH_ELEMENTS = 100 * 3 * 32 * 32;
 
 const chosen = new Map<string, Preprocessing>();
 
-/**
- * @param isForeign the model was not trained on these labels: they can't tell which preprocessing it expects
- * @throws UserError `inputs-not-one-image` and everything that opening a dataset throws
- */
+export interface InputOptions {
+  readonly preprocessing?: PreprocessingInput;
+  /** The model was not trained on these labels: they can't tell which preprocessing it expects. */
+  readonly isForeign?: boolean;
+  /** Choosing a preprocessing takes seconds. */
+  readonly signal?: AbortSignal;
+}
+
+/** @throws UserError `inputs-not-one-image` and everything that opening a dataset throws */
 export async function openInputs(
   opened: OpenedModel,
   dataPath: string,
-  given?: PreprocessingInput,
-  isForeign = false,
+  { preprocessing: given, isForeign = false, signal }: InputOptions = {},
 ): Promise<Inputs> {
   const port = imageInput(opened);
   const dataset = await openDataset(dataPath);
@@ -93,7 +97,7 @@ export async function openInputs(
     const preprocessing =
       guess.source === 'given' || !dataset.labelled || isForeign
         ? guess.preprocessing
-        : await choosePreprocessing(opened, port, dataset, given);
+        : await choosePreprocessing(opened, port, dataset, given, signal);
     return prepared(
       port,
       dataset,
@@ -213,7 +217,8 @@ async function choosePreprocessing(
   opened: OpenedModel,
   port: PortFacts,
   dataset: Dataset,
-  given?: PreprocessingInput,
+  given: PreprocessingInput | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<Preprocessing> {
   const key = JSON.stringify([opened.model.path, opened.stamp, dataset.path, given ?? null]);
   const known = chosen.get(key);
@@ -225,7 +230,8 @@ async function choosePreprocessing(
     for (const preprocessing of candidates) {
       const facts = datasetFacts(dataset, { preprocessing, summary: '', source: 'guessed' });
       const inputs = prepared(port, dataset, preprocessing, facts);
-      const score = await scoreOf(session, inputs, { count: inputs.batch >= 32 ? TRIAL_IMAGES : TRIAL_IMAGES / 4 });
+      const count = inputs.batch >= 32 ? TRIAL_IMAGES : TRIAL_IMAGES / 4;
+      const score = await scoreOf(session, inputs, { count, signal });
       if (score) scores.push(score);
     }
   } finally {

@@ -75,7 +75,11 @@ export async function runPrune(request: RunRequest, tools: RunTools, context: Re
     const { data } = request.settings;
     if (data) {
       const open = (file: string): Promise<Inputs> =>
-        openInputs(opened, path.resolve(request.folder, file), data.preprocessing, learnsAnew(request.settings));
+        openInputs(opened, path.resolve(request.folder, file), {
+          preprocessing: data.preprocessing,
+          isForeign: learnsAnew(request.settings),
+          signal: context.signal,
+        });
       inputs = await open(data.path);
       evaluation = data.evaluation ? await open(data.evaluation) : inputs;
     }

@@ -119,10 +119,10 @@ export function createService({ spectraWorker, tell = () => undefined }: Service
       });
       return { images: result?.images ?? 0 };
     },
-    async dataset({ path: data, model, preprocessing }) {
+    async dataset({ path: data, model, preprocessing }, { signal }) {
       const opened = model ? models.get(model) : null;
       if (!opened) return datasetAlone(data, preprocessing);
-      const inputs = await openInputs(opened, data, preprocessing);
+      const inputs = await openInputs(opened, data, { preprocessing, signal });
       await inputs.close();
       return inputs.facts;
     },

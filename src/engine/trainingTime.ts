@@ -39,7 +39,11 @@ export async function trainingTime(
   const { data, transfer } = settings;
   if (!data) throw dataNeeded({ what: 'training' });
   const training = trainingOf(settings) ?? settings.training ?? trainingSchema.parse({});
-  const inputs = await openInputs(opened, path.resolve(folder, data.path), data.preprocessing, learnsAnew(settings));
+  const inputs = await openInputs(opened, path.resolve(folder, data.path), {
+    preprocessing: data.preprocessing,
+    isForeign: learnsAnew(settings),
+    signal: context.signal,
+  });
   try {
     const measured = (decomposed: Decomposed, part: TrainingSettings, sparse?: SparseMomentum): Promise<TrainingTime> =>
       timeTraining({ opened, decomposed, settings: { ...settings, training: part }, inputs, session, sparse }, context);

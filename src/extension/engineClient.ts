@@ -4,6 +4,7 @@
  * A cancel asks first and kills after a grace period. Knows nothing of VS Code, so that it can be tested alone.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import { stripVTControlCharacters } from 'node:util';
 import {
   createMessageConnection,
   IPCMessageReader,
@@ -37,8 +38,14 @@ export interface EngineActivity {
   readonly progress: Progress | null;
 }
 
-/** Why we end a process ourselves; a request that is not the cause may then simply be asked again. */
-type Ending = 'cancel' | 'idle' | 'recycle' | 'restart';
+/** Why we end a process ourselves. */
+type Ending = 'stuck look' | 'stuck work' | 'idle' | 'recycle' | 'restart';
+
+/**
+ * Whether a request that is not the cause may simply be asked again: looks may, and work that only waited for a job that
+ * did not stop, as work is done one by one.
+ */
+const mayRepeat = (ending: Ending, isWork: boolean): boolean => !isWork || ending === 'stuck work';
 
 interface Running {
   readonly child: ChildProcess;
@@ -124,14 +131,14 @@ export class EngineClient implements EngineRequester {
     { token, onProgress }: RequestOptions,
   ): Promise<{ result: EngineResult<M>; lost?: undefined } | { lost: UserError }> {
     const running = (this.running ??= this.start());
+    const isWork = lanes[method] === 'work';
     let killTimer: NodeJS.Timeout | undefined;
     const subscription = token?.onCancellationRequested(() => {
       killTimer = setTimeout(() => {
         this.options.log(`'${method}' did not stop when asked: ending the engine.`);
-        this.end(running, 'cancel');
+        this.end(running, isWork ? 'stuck work' : 'stuck look');
       }, this.options.graceMs ?? 5_000);
     });
-    const isWork = lanes[method] === 'work';
     try {
       const result = await running.requester.request(method, params, {
         token,
@@ -151,7 +158,7 @@ export class EngineClient implements EngineRequester {
       const end = await running.exited;
       if (token?.isCancellationRequested) throw cancelled();
       const lost = engineStopped({ ...end, method, lastWords: running.lastWords });
-      if (running.ending && !this.disposed && !isWork) return { lost };
+      if (running.ending && !this.disposed && mayRepeat(running.ending, isWork)) return { lost };
       throw lost;
     } finally {
       clearTimeout(killTimer);
@@ -189,7 +196,7 @@ export class EngineClient implements EngineRequester {
       lastWords: '',
     };
     const listen = (chunk: Buffer) => {
-      for (const line of chunk.toString('utf8').split(/\r?\n/)) {
+      for (const line of stripVTControlCharacters(chunk.toString('utf8')).split(/\r?\n/)) {
         if (line.trim() === '') continue;
         running.lastWords = line.trim().slice(0, 300);
         this.options.log(line);

@@ -173,6 +173,15 @@ describe('a run that does not come to its end', () => {
     },
   );
 
+  it('stops choosing a preprocessing when it is cancelled', async () => {
+    // A copy: what was chosen for a model is not looked for again.
+    const copy = path.join(temporaryFolder(), 'copy.onnx');
+    fs.copyFileSync(task.model, copy);
+    const signal = AbortSignal.abort(cancelled());
+    const asked = service().handlers.dataset({ path: task.data, model: copy }, { ...context(), signal });
+    await expect(asked).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
   it.each<[string, (model: string) => void, string]>([
     ['written to', (model) => fs.appendFileSync(model, Uint8Array.of(0x9a, 0x06, 0)), 'file-changed'],
     [

@@ -93,6 +93,26 @@ describe('the engine’s life', () => {
     expect(client.pid).not.toBe(pid);
   });
 
+  it('asks again for the run that waited behind a job that did not stop', async () => {
+    start({ graceMs: 50 });
+    const stuck = new CancellationTokenSource();
+    const stubborn = client.request('calibrate', job, { token: stuck.token });
+    const { pid } = client;
+    const said: string[] = [];
+    const source = new CancellationTokenSource();
+    const run = client.request(
+      'run',
+      { ...job, storage: '.' },
+      { token: source.token, onProgress: ({ message }) => said.push(`${message} ${client.pid === pid}`) },
+    );
+    await expect.poll(() => said).toContain('Reading true');
+    stuck.cancel();
+    await expect(stubborn).rejects.toMatchObject({ code: 'cancelled' });
+    await expect.poll(() => said).toContain('Reading false');
+    source.cancel();
+    await expect(run).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
   it('does not begin what is cancelled already', async () => {
     start();
     const source = new CancellationTokenSource();
