@@ -1,5 +1,4 @@
 /** Projections: what settings would do to a model, from what is known of its bases. */
-
 import type { PruneSettings } from '../protocol/recipe';
 import { type BasisPlan, planBasis } from '../prune/basis';
 import type { LayerShape } from '../prune/cost';

@@ -7,6 +7,7 @@ import type { Check, CompactionReport, Projection } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';
 import type { Compaction } from '../prune/compaction/places';
 import type { RemoveChannelsCut } from '../prune/plan';
+import { missedByRows } from '../prune/target';
 import { removeChannels } from '../surgery/channels';
 import { foldCompactors } from '../surgery/foldCompactors';
 import { type Tensor, toFloat32 } from '../tensor/tensor';
@@ -125,8 +126,5 @@ function chosenToGo(
 
 function shortfallAfter({ before, after }: Projection, { target }: PruneSettings): Projection['shortfall'] {
   const share = (after.macs ?? 0) / (before.macs || 1);
-  const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
-  return share > target.value + 1e-9
-    ? `The target of ${percent(target.value)} was not met: the rows that vanished leave ${percent(share)} of the multiply-accumulates.`
-    : null;
+  return share > target.value + 1e-9 ? missedByRows(target.value, share) : null;
 }

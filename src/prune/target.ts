@@ -32,8 +32,14 @@ export function shareOf({ kind, value }: CountedTarget, totals: Totals): number 
   return Math.min(1, kind === 'bytes' && value > 1 ? value / (totals.bytes || 1) : value);
 }
 
-/** Why a target is not reached, for people. */
+/** Why a plan does not reach a target, for people. */
 export function shortfallOf(share: number, reached: number): string {
-  const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
   return `The target of ${percent(share)} can't be met: what is locked, protected or unsuitable leaves at least ${percent(reached)}.`;
 }
+
+/** That a training which finds out itself what can go did not reach its target, for people. */
+export function missedByRows(share: number, left: number): string {
+  return `The target of ${percent(share)} was not met: the rows that vanished leave ${percent(left)} of the multiply-accumulates.`;
+}
+
+const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
