@@ -1,5 +1,4 @@
 /** What settings would do to a model, whatever their method, from what is known of it so far. */
-
 import { UserError } from '../errors';
 import type { GroupDetail, LayerDetail, LayerProjection, Projection } from '../protocol/plan';
 import type { PruneSettings } from '../protocol/recipe';

@@ -2,7 +2,6 @@
  * Transfer learning, the setting of basis scaling: the model gets a new classifier for the classes of the data, which
  * alone is trained. The result is the model that everything after it prunes and is compared with.
  */
-
 import { existsSync } from 'node:fs';
 import { classesUnknown, headNotReplaceable, labelsNeeded } from '../errors';
 import type { TrainingReport } from '../protocol/plan';

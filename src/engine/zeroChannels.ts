@@ -3,7 +3,6 @@
  * its like, but a constant behind a sigmoid, or a depthwise convolution with its normalization. A constant can be put
  * into the bias of what reads it, unless that pads its input.
  */
-
 import type { Layer } from '../analysis/layers';
 import { findLayers } from '../analysis/layers';
 import { serializeGraph } from '../formats/onnx/serialize';

@@ -2,7 +2,6 @@
  * Operators that move elements without changing them: the gradient moves them back, and adds up what was copied.
  * Source: the ONNX operator pages.
  */
-
 import type { AxisSlice } from '../graph/builder';
 import { attribute, int } from '../graph/graph';
 import { toFloat64 } from '../tensor/tensor';

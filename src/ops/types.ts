@@ -2,7 +2,6 @@
  * Element types of a graph's values. Most operators give the type of their first input; the rest are listed here.
  * Source: the type constraints of the ONNX operator pages.
  */
-
 import { attribute, constantValue, type Graph, type GraphNode } from '../graph/graph';
 import { type DataType, dataTypeOfCode } from '../tensor/dtype';
 

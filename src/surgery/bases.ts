@@ -4,7 +4,6 @@
  * A metric d weighs output channels (the BatchNormalization behind the layer): the basis is orthonormal for d∘y.
  * With V the kept basis vectors as columns and D = diag(d): A = Vᵀ·D·W and B = D⁻¹·V, so B·A projects the outputs.
  */
-
 import { eigenDecomposition } from '../linalg/eigen';
 import { gramOfRows } from '../linalg/gram';
 import { multiply, multiplyTransposed } from '../linalg/matrix';

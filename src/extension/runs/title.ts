@@ -1,5 +1,4 @@
 /** A run's name for people, from what it was run with. */
-
 import type { PruneSettings, PruneTarget } from '../../protocol/recipe';
 import { resRepTraining } from '../../protocol/resrep';
 import { hasTarget, trainsSparsely } from '../../settings/methods';

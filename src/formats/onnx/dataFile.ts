@@ -2,7 +2,6 @@
  * Lays out the data file of a model that is being written: which tensors go there, and where.
  * Source: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
  */
-
 import type { Sink } from '../../atomic';
 import type { Graph } from '../../graph/graph';
 import type { TensorRef } from '../../tensor/tensor';

@@ -3,7 +3,6 @@
  * from any of the forms `TensorProto` has: raw bytes, typed fields (packed or not) and external files.
  * Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, message TensorProto
  */
-
 import type { Sink } from '../../atomic';
 import { externalDataRange, stringTensor, tensorDims, tensorSize, tensorTooLarge, unknownDataType } from '../../errors';
 import { origin } from '../../graph/graph';

@@ -2,7 +2,6 @@
  * The extension's side of a view, inside the page: answers requests and sends state patches as the host does, with the
  * product's own planning. Address: `?view=editor&layers=20&scenario=ready&theme=dark`.
  */
-
 import type { Projection } from '../../../src/protocol/plan';
 import type { PruneSettings } from '../../../src/protocol/recipe';
 import type { SessionState, ViewRequest } from '../../../src/protocol/view';

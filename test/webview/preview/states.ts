@@ -1,5 +1,4 @@
 /** Everything a view can be asked to show, by name: the screens that people look at and that axe checks. */
-
 import { seededRandom } from '../../../src/linalg/random';
 import type { AccuracyFacts, DatasetFacts, LatencyFacts, ModelFacts } from '../../../src/protocol/facts';
 import type {
